@@ -1,0 +1,36 @@
+# Everything runs in .venv, which the first target that needs it makes. PYTHON picks the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench format clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lazyipc needs Python >= 3.11; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)  ## start the example's server, send it each command, stop it
+	$(BIN)/python -m examples.simple.demo
+
+test: $(STAMP)  ## all tests; those against Rust need cargo, and must run where CI=true
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## lint, types, documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q README.md docs tests/test_documents.py
+
+bench: $(STAMP)  ## ratios against raw baselines of the same run; BENCH="--quick" for under a minute
+	$(BIN)/python -m benchmarks $(BENCH)
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist tests/interop/peer/target

@@ -1,0 +1,1 @@
+"""A server with a stack, and a client for it."""

@@ -1,0 +1,139 @@
+"""A typed, user-only control socket for any running program: no thread, no event loop.
+
+>>> import tempfile
+>>> from lazyipc import Command, IpcServer, U64
+>>> class Order(Command[list[int]]): "Commands of a demo; the context is a list."
+>>> class Push(Order):
+...     x: U64
+...     def process(self, context: list[int]) -> int:
+...         context.append(self.x)
+...         return len(context)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     with IpcServer(f"{folder}/app.sock", Order) as server:
+...         server.handle_new_messages([])
+0
+
+Each name is imported when it is first used, so `import lazyipc` alone loads neither pydantic nor
+anything of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lazyipc import bincode as bincode
+    from lazyipc._client import IpcClient, client_send
+    from lazyipc._core.command import Command, Response
+    from lazyipc._core.family import TaggedUnion
+    from lazyipc._core.framing import Wire
+    from lazyipc._core.limits import Limits
+    from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, U8, U16, U32, U64
+    from lazyipc._server import IpcServer, Stats
+    from lazyipc._session import Peer
+    from lazyipc.errors import (
+        CommandFailed,
+        DecodeError,
+        Disconnected,
+        EncodeError,
+        IpcError,
+        LocalProtocolError,
+        MessageTooLarge,
+        NotPermitted,
+        ProtocolError,
+        RemoteError,
+        RemoteProtocolError,
+        ReplyTimeout,
+        SchemaError,
+        SchemaMismatch,
+        ServerNotRunning,
+        SocketInUse,
+        SocketRefused,
+        TransportError,
+        UnexpectedReply,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # the server and its clients
+    "IpcServer",
+    "IpcClient",
+    "client_send",
+    # messages
+    "Command",
+    "Response",
+    "TaggedUnion",
+    # settings and what a server tells of itself
+    "Limits",
+    "Peer",
+    "Stats",
+    "Wire",
+    # widths of numbers
+    "F32",
+    "F64",
+    "I8",
+    "I16",
+    "I32",
+    "I64",
+    "U8",
+    "U16",
+    "U32",
+    "U64",
+    # errors
+    "CommandFailed",
+    "DecodeError",
+    "Disconnected",
+    "EncodeError",
+    "IpcError",
+    "LocalProtocolError",
+    "MessageTooLarge",
+    "NotPermitted",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteProtocolError",
+    "ReplyTimeout",
+    "SchemaError",
+    "SchemaMismatch",
+    "ServerNotRunning",
+    "SocketInUse",
+    "SocketRefused",
+    "TransportError",
+    "UnexpectedReply",
+    # the codec by itself
+    "bincode",
+]
+
+_HOMES = {
+    "IpcServer": "_server",
+    "Stats": "_server",
+    "Peer": "_session",
+    "IpcClient": "_client",
+    "client_send": "_client",
+    "Command": "_core.command",
+    "Response": "_core.command",
+    "TaggedUnion": "_core.family",
+    "Limits": "_core.limits",
+    "Wire": "_core.framing",
+    **dict.fromkeys(["F32", "F64"], "_core.scalars"),
+    **dict.fromkeys(
+        [f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)], "_core.scalars"
+    ),
+}
+"""Where each name lives; those not listed are errors."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'lazyipc' has no attribute {name!r}")
+    if name == "bincode":
+        return importlib.import_module("lazyipc.bincode")
+    home = importlib.import_module("lazyipc." + _HOMES.get(name, "errors"))
+    value: object = getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""The pure core: no socket, selector, thread, clock or file."""

@@ -1,0 +1,227 @@
+"""What a command set looks like to a connection: each command's fingerprint, codec and reply.
+
+One entry is compiled when it is first needed, so a script that sends one command pays for one.
+Knows codecs and descriptions; no frames, no connection.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from lazyipc._core import schema
+from lazyipc._core import shape as shapes
+from lazyipc._core.codec import Codec, codec_of, structure_codec
+from lazyipc._core.command import command_models, common_response, response_type
+from lazyipc._core.family import Family, family_of
+from lazyipc._core.framing import Wire
+from lazyipc.errors import DecodeError, EncodeError, SchemaError, SchemaMismatch
+
+DESCRIPTION_VERSION = 1
+"""The form of the description a server sends with a mismatch."""
+
+
+class Reply:
+    """How one command's replies travel: which types they may have, and each one's fingerprint.
+
+    A declared root lets a reply be any variant of its family, so a new variant breaks nobody.
+    """
+
+    __slots__ = ("_by_fingerprint", "_by_model", "_only", "_only_fingerprint", "description")
+
+    def __init__(self, annotation: Any) -> None:
+        family = family_of(annotation)
+        self._only: Codec[Any] | None = None
+        self._only_fingerprint = b""
+        self._by_model: dict[type, tuple[bytes, Codec[Any]]] = {}
+        self._by_fingerprint: dict[bytes, Codec[Any]] = {}
+        if family is not None and family.root is annotation and family.variants:
+            self.description: schema.Description = ["family", family.name]
+            for variant in family.seal():
+                codec = structure_codec(variant.model)
+                print_ = schema.fingerprint(_response_description(codec.shape))
+                self._by_model[variant.model] = print_, codec
+                self._by_fingerprint[print_] = codec
+            return
+        self._only = codec = codec_of(annotation)
+        if family is not None:
+            family.seal()
+            self.description = full = _response_description(codec.shape)
+        else:
+            self.description = schema.describe(codec.shape)
+            full = ["type", self.description]
+        self._only_fingerprint = schema.fingerprint(full)
+
+    def encode(self, value: Any) -> tuple[bytes, bytes]:
+        """The reply's fingerprint and bytes.
+
+        Raises:
+            EncodeError: the value is not of the declared type.
+        """
+        if self._only is not None:
+            return self._only_fingerprint, self._only.encode(value)
+        found = self._by_model.get(value.__class__)
+        if found is None:
+            names = ", ".join(model.__qualname__ for model in self._by_model)
+            raise EncodeError(f"{value.__class__.__qualname__} given, one of {names} declared")
+        return found[0], found[1].encode(value)
+
+    def decode(
+        self, fingerprint: bytes, data: bytes | bytearray | memoryview, start: int, end: int
+    ) -> Any:
+        """The reply's value.
+
+        Raises:
+            SchemaMismatch: the reply is of a type, or variant, that is not known here.
+            DecodeError: the bytes are no such value.
+        """
+        if fingerprint == self._only_fingerprint and self._only is not None:
+            return self._only.decode(data, start, end)
+        codec = self._by_fingerprint.get(fingerprint)
+        if codec is None:
+            raise SchemaMismatch(
+                f"the reply has fingerprint {fingerprint.hex()}, which is no "
+                f"{schema.text_of(self.description)} as it is described here; the command did run"
+            )
+        return codec.decode(data, start, end)
+
+
+def _response_description(shape: shapes.Shape) -> schema.Description:
+    assert isinstance(shape, shapes.Structure)
+    return ["response", shape.name, schema.fields_of(shape)]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: all a connection needs to send, receive and answer it."""
+
+    model: type[BaseModel]
+    name: str
+    description: list[Any]
+    fingerprint: bytes
+    codec: Codec[Any]
+    reply: Reply
+    timeout: float | None
+
+
+def entry_of(model: type) -> Entry:
+    """The entry of a command's class; seals its family.
+
+    Raises:
+        SchemaError: the class is no command, or cannot travel.
+    """
+    made: Entry | None = model.__dict__.get("__lazyipc_entry__")
+    if made is None:
+        made = _make_entry(model)
+        model.__lazyipc_entry__ = made  # type: ignore[attr-defined]
+    return made
+
+
+def _make_entry(model: type) -> Entry:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise SchemaError(f"{model.__qualname__} is not a model; derive commands from Command")
+    family = family_of(model)
+    timeout = None
+    if family is not None:
+        family.seal()
+        variant = family.variant_of(model)
+        timeout = family.timeout if variant is None or variant.timeout is None else variant.timeout
+    reply = Reply(response_type(model))
+    codec = structure_codec(model)
+    assert isinstance(codec.shape, shapes.Structure)
+    name, fields = codec.shape.name, schema.fields_of(codec.shape)
+    description: list[Any] = ["command", name, fields, reply.description]
+    return Entry(model, name, description, schema.fingerprint(description), codec, reply, timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class BarePair:
+    """The two codecs of the bare wire."""
+
+    command: Codec[Any]
+    response: Codec[Any]
+
+
+def bare_pair(command: type) -> BarePair:
+    """The codecs a whole command set has on the bare wire.
+
+    Args:
+        command: the set's root, or the one model of a set of one.
+
+    Raises:
+        SchemaError: the set has no one response type.
+    """
+    models = command_models(command)
+    response = common_response([response_type(model) for model in models])
+    return BarePair(codec_of(command), codec_of(response))
+
+
+def root_of(model: type) -> type:
+    """The root of a command's set."""
+    family: Family | None = family_of(model)
+    return model if family is None else family.root
+
+
+class Catalog:
+    """A whole command set, as its server knows it.
+
+    Args:
+        command: the set's root, or the one model of a set of one.
+
+    Raises:
+        SchemaError: a command cannot travel; says which and why.
+    """
+
+    def __init__(self, command: type) -> None:
+        models = command_models(command)
+        self.command = command
+        self.is_untagged = models == [command]
+        self.by_fingerprint = {entry.fingerprint: entry for entry in map(entry_of, models)}
+
+    @cached_property
+    def bare(self) -> BarePair:
+        """The codecs of the bare wire."""
+        return bare_pair(self.command)
+
+    def check_bare(self, wires: Wire) -> None:
+        """See that the set can be spoken bare beside the other wires of a server.
+
+        Raises:
+            SchemaError: it cannot.
+        """
+        if self.is_untagged and wires is not Wire.BARE:
+            raise SchemaError(
+                f"{self.command.__name__} is a set of one: bare, it has no variant index and may "
+                "begin with any bytes, so it goes with no other wire; use wires=Wire.BARE alone"
+            )
+        _ = self.bare
+
+    @cached_property
+    def description(self) -> str:
+        """The set as JSON text, for whoever has another idea of it."""
+        commands = [
+            {"name": entry.name, "fields": entry.description[2], "returns": entry.description[3]}
+            for entry in self.by_fingerprint.values()
+        ]
+        return json.dumps({"version": DESCRIPTION_VERSION, "commands": commands})
+
+    def mismatch(self, fingerprint: bytes) -> SchemaMismatch:
+        """The answer to a fingerprint that is not ours."""
+        return SchemaMismatch(
+            f"no command of {self.command.__name__} has the fingerprint {fingerprint.hex()}",
+            ours=self.description,
+        )
+
+
+def mismatch_seen_by_client(entry: Entry, theirs: str) -> SchemaMismatch:
+    """The same, told from the client's side: what differs, field by field."""
+    ours = json.dumps(entry.description)
+    try:
+        told = schema.difference(entry.description, json.loads(theirs))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DecodeError(f"the server's description: {error!r}", offset=0) from error
+    return SchemaMismatch(f"{entry.name} was not run: {told}", ours=ours, theirs=theirs)

@@ -1,0 +1,237 @@
+"""`Codec[T]`: values of one type to bytes and back, with errors that say where.
+
+Puts the parts together: the straight-line code of layout.py, one validation by pydantic, and on
+failure a walk that finds the reason. Foreign exceptions end here. Knows no frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from lazyipc._core import layout
+from lazyipc._core import shape as shapes
+from lazyipc._core.cursor import Cursor, Fault, finish
+from lazyipc._core.shape import Shape
+from lazyipc.errors import DecodeError, EncodeError, IpcError, SchemaError
+
+T = TypeVar("T")
+
+DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
+"""How long a message may be: generous for commands, small beside a host's memory."""
+
+DEFAULT_ELEMENTS = 1_000_000
+"""How many elements a message's sequences may have together: an element of no bytes costs memory
+too, and a small one costs a hundred times its bytes."""
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes values of one type.
+
+    Args:
+        shape: what travels.
+        check: gives back a valid value from a plain one, or raises pydantic's ValidationError.
+        model: the class a value must be of, where the type is a model.
+
+    >>> codec_of(list[bool]).encode([True, False]).hex(" ")
+    '02 00 00 00 00 00 00 00 01 00'
+    """
+
+    __slots__ = ("_check", "_decode", "_encode", "_model", "shape")
+
+    def __init__(
+        self, shape: Shape, check: Callable[[Any], Any] | None, model: type[BaseModel] | None
+    ) -> None:
+        self.shape = shape
+        self._check = check
+        self._model = model
+        self._encode = layout.encoder(shape)
+        self._decode = layout.decoder(shape)
+
+    def encode(self, value: T) -> bytes:
+        """The bytes of a value.
+
+        Raises:
+            EncodeError: the value does not fit the type; names the field.
+        """
+        try:
+            if self._model is None:
+                return self._encode(self._check(value) if self._check else value)
+            if value.__class__ is self._model:
+                return self._encode(value)
+        except Exception as error:
+            raise self._encode_error(value, error) from error
+        wanted, given = self._model.__qualname__, type(value).__qualname__
+        raise EncodeError(f"a {wanted} is wanted, not a {given}")
+
+    def decode(
+        self,
+        data: bytes | bytearray | memoryview,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        elements: int = DEFAULT_ELEMENTS,
+    ) -> T:
+        """The value that takes exactly the bytes from `start` to `end`.
+
+        Raises:
+            DecodeError: the bytes are no such value; offset, path and reason say where and why.
+            MessageTooLarge: more elements than `elements`.
+        """
+        if end is None:
+            end = len(data)
+        try:
+            value, offset, _ = self._decode(data, start, end, elements)
+            if offset == end:
+                checked: T = self._check(value) if self._check else value
+                return checked
+        except Exception as error:
+            raise self._decode_error(data, start, end, elements, error) from error
+        raise self._decode_error(data, start, end, elements, None)
+
+    def extent(
+        self, data: bytes | bytearray, *, limit_bytes: int, elements: int = DEFAULT_ELEMENTS
+    ) -> Extent:
+        """Find where a message that begins with `data` ends, while more of it comes."""
+        cursor = Cursor(data, 0, None, limit_bytes=limit_bytes, elements=elements)
+        return Extent(self.shape, cursor)
+
+    def _encode_error(self, value: Any, error: Exception) -> EncodeError:
+        if isinstance(error, ValidationError):
+            path, reason = first_complaint(error)
+            return EncodeError(reason, path=path)
+        path, reason = _bad_part(self.shape, value, str(error))
+        return EncodeError(reason, path=path.lstrip("."))
+
+    def _decode_error(
+        self, data: Any, start: int, end: int, elements: int, error: Exception | None
+    ) -> IpcError:
+        size = end - start
+        cursor = Cursor(data, start, end, limit_bytes=size, elements=elements)
+        try:
+            finish(layout.walk(self.shape, cursor))
+        except Fault as fault:
+            return fault.as_error()
+        if cursor.offset != end:
+            left = end - cursor.offset
+            return DecodeError(f"{left} bytes are left over", offset=cursor.offset - start)
+        if not isinstance(error, ValidationError):
+            return DecodeError(f"refused: {error!r}", offset=0)
+        path, reason = first_complaint(error)
+        cursor = Cursor(data, start, end, limit_bytes=size, elements=elements)
+        _descend(self.shape, cursor, error.errors()[0]["loc"])
+        return DecodeError(reason, offset=cursor.offset - start, path=path)
+
+
+class Extent:
+    """The search for the end of one message; each element is visited once, however it is cut.
+
+    Args:
+        shape: what travels.
+        cursor: where it begins.
+    """
+
+    __slots__ = ("_walk", "cursor")
+
+    def __init__(self, shape: Shape, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self._walk = layout.walk(shape, cursor)
+
+    def find(self, data: bytes | bytearray) -> int | None:
+        """Look on in all that has come so far; the end of the message, or None for "need more".
+
+        Raises:
+            DecodeError, MessageTooLarge: no message begins like this.
+        """
+        self.cursor.data = data
+        try:
+            for _ in self._walk:
+                return None
+        except Fault as fault:
+            raise fault.as_error() from fault
+        return self.cursor.offset
+
+
+def codec_of(annotation: Any) -> Codec[Any]:
+    """The codec of a type, compiled once.
+
+    Raises:
+        SchemaError: the type, or one inside it, has no wire form.
+    """
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return _adapter_codec(annotation)
+    made: Codec[Any] | None = annotation.__dict__.get("__lazyipc_codec__")
+    if made is None:
+        made = _model_codec(annotation)
+        annotation.__lazyipc_codec__ = made  # type: ignore[attr-defined]
+    return made
+
+
+def structure_codec(model: type[BaseModel]) -> Codec[Any]:
+    """The codec of a model's own fields; of a variant, that is without its index."""
+    shape = shapes.structure_of(model)
+    return Codec(shape, shapes.complete(model).__pydantic_validator__.validate_python, model)
+
+
+def _model_codec(model: type[BaseModel]) -> Codec[Any]:
+    shape = shapes.shape_of(model)
+    if isinstance(shape, shapes.Choice):
+        return Codec(shape, None, None)
+    return structure_codec(model)
+
+
+@lru_cache(maxsize=512)
+def _adapter_codec(annotation: Any) -> Codec[Any]:
+    shape = shapes.shape_of(annotation)
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True))
+    except PydanticUserError as error:
+        raise SchemaError(f"{annotation}: {error}") from error
+    return Codec(shape, adapter.validate_python, None)
+
+
+def first_complaint(error: ValidationError) -> tuple[str, str]:
+    """Path and reason of the first thing pydantic refused."""
+    first = error.errors(include_url=False)[0]
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+    return path.lstrip("."), f"{first['msg']} (got {first['input']!r:.80})"
+
+
+def _bad_part(shape: Shape, value: Any, reason: str) -> tuple[str, str]:
+    """The innermost part of a value that does not encode, and why."""
+    try:
+        for step, part_shape, part in layout.parts_of(shape, value):
+            try:
+                layout.encoder(part_shape)(part)
+            except Exception as error:  # noqa: BLE001 told as part of the EncodeError
+                path, inner = _bad_part(part_shape, part, str(error))
+                return step + path, inner
+    except (TypeError, AttributeError, ValueError) as error:
+        return "", f"{type(value).__name__} given: {error}"
+    if isinstance(shape, shapes.Choice):
+        names = ", ".join(case.name for case in shape.cases)
+        return "", f"{type(value).__name__} is none of {shape.name}: {names}"
+    return "", reason or f"{value!r:.80} does not fit"
+
+
+def _descend(shape: Shape, cursor: Cursor, loc: tuple[int | str, ...]) -> None:
+    """Move over checked bytes to where the part at `loc` begins, as far as it can be followed."""
+    match shape:
+        case shapes.Structure(fields=fields) if loc:
+            for field in fields:
+                if field.key == loc[0]:
+                    return _descend(field.shape, cursor, loc[1:])
+                finish(layout.walk(field.shape, cursor))
+        case shapes.Vector(item=item) if loc and isinstance(loc[0], int):
+            cursor.offset += 8
+            for _ in range(loc[0]):
+                finish(layout.walk(item, cursor))
+            _descend(item, cursor, loc[1:])
+        case shapes.Option(item=item):
+            cursor.offset += 1
+            _descend(item, cursor, loc)
+    return None

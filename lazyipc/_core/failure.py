@@ -1,0 +1,136 @@
+"""Errors as they travel: an exception to the payload of an error frame, and back.
+
+Source: docs/protocol.md, "Errors". Knows no frames and no connection.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from lazyipc._core.codec import codec_of
+from lazyipc._core.scalars import U32
+from lazyipc.errors import (
+    CommandFailed,
+    DecodeError,
+    IpcError,
+    MessageTooLarge,
+    NotPermitted,
+    RemoteError,
+    RemoteProtocolError,
+    ReplyTimeout,
+    SchemaMismatch,
+    UnexpectedReply,
+)
+
+REMOTE_ERROR = 1
+COMMAND_FAILED = 2
+NOT_PERMITTED = 3
+UNEXPECTED_REPLY = 4
+DECODE_ERROR = 5
+MESSAGE_TOO_LARGE = 6
+SCHEMA_MISMATCH = 7
+EXPIRED = 8
+PROTOCOL_ERROR = 9
+
+TEXT_LIMIT = 10_000
+"""Characters of one text in an error frame: a traceback's message may be any length."""
+
+_REMOTE: dict[int, type[RemoteError]] = {
+    REMOTE_ERROR: RemoteError,
+    COMMAND_FAILED: CommandFailed,
+    NOT_PERMITTED: NotPermitted,
+    UNEXPECTED_REPLY: UnexpectedReply,
+}
+
+
+class Failure(NamedTuple):
+    """The payload of an error frame. Wire: u32 code, then three strings; `detail` is JSON."""
+
+    code: int
+    kind: str
+    message: str
+    detail: str
+
+    def encode(self) -> bytes:
+        data: bytes = _codec().encode(tuple(self))
+        return data
+
+
+def _codec() -> Any:
+    return codec_of(tuple[U32, str, str, str])
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What a peer is told of an exception."""
+    kind = type(error).__name__
+    match error:
+        case RemoteError():
+            codes = {cls: code for code, cls in _REMOTE.items()}
+            code = next(codes[cls] for cls in type(error).__mro__ if cls in codes)
+            return _failure(code, error.kind, error.message)
+        case DecodeError():
+            detail = {"offset": error.offset, "path": error.path, "reason": error.reason}
+            return _failure(DECODE_ERROR, kind, str(error), detail)
+        case MessageTooLarge():
+            detail = {
+                "what": error.what,
+                "size_bytes": error.size_bytes,
+                "limit_bytes": error.limit_bytes,
+            }
+            return _failure(MESSAGE_TOO_LARGE, kind, str(error), detail)
+        case SchemaMismatch():
+            failure = _failure(SCHEMA_MISMATCH, kind, error.difference)
+            return failure._replace(detail=error.ours)
+        case ReplyTimeout():
+            return _failure(EXPIRED, kind, str(error))
+        case RemoteProtocolError():
+            return _failure(PROTOCOL_ERROR, kind, str(error))
+    return _failure(REMOTE_ERROR, kind, str(error))
+
+
+def _failure(code: int, kind: str, message: str, detail: dict[str, Any] | None = None) -> Failure:
+    return Failure(code, _text(kind), _text(message), json.dumps(detail or {}))
+
+
+def _text(text: str) -> str:
+    """Bounded, and valid UTF-8 whatever an exception's message holds."""
+    return text[:TEXT_LIMIT].encode(errors="backslashreplace").decode()
+
+
+def read_failure(data: Any, start: int, end: int) -> Failure:
+    """Decode the payload of an error frame.
+
+    Raises:
+        DecodeError: the bytes are no such payload.
+    """
+    return Failure(*_codec().decode(data, start, end))
+
+
+def error_of(failure: Failure) -> IpcError:
+    """The exception a failure stands for; a mismatch is told by the catalog, which knows ours.
+
+    Raises:
+        DecodeError: the failure's detail is not what its code promises.
+    """
+    if failure.code in _REMOTE:
+        cls = _REMOTE[failure.code]
+        own_name = failure.kind == cls.__name__
+        return cls(failure.message, kind="" if own_name else failure.kind)
+    if failure.code == EXPIRED:
+        return ReplyTimeout(failure.message, started="no")
+    try:
+        detail = json.loads(failure.detail)
+        if failure.code == DECODE_ERROR:
+            return DecodeError(
+                str(detail["reason"]), offset=int(detail["offset"]), path=str(detail["path"])
+            )
+        if failure.code == MESSAGE_TOO_LARGE:
+            return MessageTooLarge(
+                str(detail["what"]),
+                size_bytes=int(detail["size_bytes"]),
+                limit_bytes=int(detail["limit_bytes"]),
+            )
+    except (ValueError, LookupError, TypeError) as error:
+        raise DecodeError(f"detail of an error frame: {error!r}", offset=0) from error
+    return RemoteProtocolError(failure.message)

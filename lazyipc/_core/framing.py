@@ -1,0 +1,150 @@
+"""Frames, the receive buffer, and the two bytes that tell which wire a client speaks.
+
+Source: docs/protocol.md. Knows where a message begins and ends; not what it means.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+
+from lazyipc.errors import MessageTooLarge, RemoteProtocolError
+
+MAGIC = b"\xffL"
+VERSION = 1
+HEADER = struct.Struct("<2sBBIQ")
+"""Magic, version, kind, u32 bytes of payload, u64 call: 16 bytes."""
+
+REQUEST = struct.Struct("<2sBBIQ8s8sQQ")
+"""A header, then fingerprint, clock, deadline in ns, time left in ns: 48 bytes."""
+
+REQUEST_EXTRA_BYTES = REQUEST.size - HEADER.size
+"""What a request's payload has before the command's fields."""
+
+RESPONSE = struct.Struct("<2sBBIQ8s")
+"""A header, then the fingerprint of the reply's type: 24 bytes."""
+
+RESPONSE_EXTRA_BYTES = RESPONSE.size - HEADER.size
+
+NEVER_NS = 2**64 - 1
+"""A deadline, and a time left, that do not end."""
+
+BARE_SECOND_BYTE_LIMIT = 9
+"""A bare message's second byte is below it, because a family has at most 9 × 256 variants."""
+
+
+class Wire(enum.Flag):
+    """What is spoken on a connection; a server says which it takes.
+
+    BARE: one bincode message each way, no frame, as the Rust crate ipc-server; unchecked.
+    FRAMED: everything lazyipc can do, schema-checked.
+
+    >>> Wire.BARE in Wire.ALL
+    True
+    """
+
+    BARE = enum.auto()
+    FRAMED = enum.auto()
+    ALL = BARE | FRAMED
+
+
+class Kind(enum.IntEnum):
+    """What a frame is; those that are not spoken yet are reserved."""
+
+    REQUEST = 1
+    RESPONSE = 2
+    ERROR = 3
+    PROGRESS = 4
+    CANCEL = 5
+    SUBSCRIBE = 6
+    EVENT = 7
+    GAP = 8
+    DESCRIBE = 9
+    HELLO = 10
+    NOTIFY = 11
+    PING = 12
+    GOODBYE = 13
+
+
+def tell_wire(start: bytes | bytearray, wires: Wire, *, untagged: bool) -> Wire | None:
+    """Which wire a client speaks, from its first two bytes; None while they have not come.
+
+    Args:
+        start: what has come so far.
+        wires: those the server takes.
+        untagged: the command set is one model, whose bare form may begin with anything.
+
+    Raises:
+        RemoteProtocolError: the bytes begin none of the server's wires.
+
+    >>> tell_wire(b"\\xffL", Wire.ALL, untagged=False)
+    <Wire.FRAMED: 2>
+    """
+    if wires is Wire.BARE:
+        return Wire.BARE
+    if len(start) < 2:
+        return None
+    if start[:2] == MAGIC:
+        told = Wire.FRAMED
+    elif start[1] < BARE_SECOND_BYTE_LIMIT and not untagged:
+        told = Wire.BARE
+    else:
+        raise RemoteProtocolError(f"no wire begins with the bytes {start[:2].hex(' ')}")
+    if not told & wires:
+        raise RemoteProtocolError(
+            f"the client speaks {told.name}, this server {wires.name}; "
+            f"see the `wires` argument of IpcServer"
+        )
+    return told
+
+
+def frame(kind: Kind, call: int, payload: bytes) -> bytes:
+    """One whole frame."""
+    return HEADER.pack(MAGIC, VERSION, kind, len(payload), call) + payload
+
+
+def read_header(data: bytes | bytearray, start: int, limit_bytes: int) -> tuple[int, int, int]:
+    """Kind, bytes of payload and call of a frame whose header is all there.
+
+    Raises:
+        RemoteProtocolError: not a frame, or of another version; the stream cannot go on.
+        MessageTooLarge: the payload is over the limit.
+    """
+    magic, version, kind, size, call = HEADER.unpack_from(data, start)
+    if magic != MAGIC:
+        raise RemoteProtocolError(f"a frame begins with ff 4c, not {magic.hex(' ')}")
+    if version != VERSION:
+        raise RemoteProtocolError(f"frame version {version}; this side speaks {VERSION}")
+    if size > limit_bytes:
+        raise MessageTooLarge("frame payload in bytes", size_bytes=size, limit_bytes=limit_bytes)
+    return kind, size, call
+
+
+class ReceiveBuffer:
+    """Bytes received and not yet used: those of `data` from `start` on.
+
+    One piece that holds whole messages is used where it lies; pieces are joined only when a
+    message is cut, each byte once.
+    """
+
+    __slots__ = ("data", "start")
+
+    def __init__(self) -> None:
+        self.data: bytes | bytearray = b""
+        self.start = 0
+
+    def __len__(self) -> int:
+        return len(self.data) - self.start
+
+    def append(self, piece: bytes) -> None:
+        """Add what was received."""
+        data, start = self.data, self.start
+        if start == len(data):
+            self.data = piece
+        elif isinstance(data, bytearray):
+            del data[:start]
+            data += piece
+        else:
+            self.data = bytearray(memoryview(data)[start:])
+            self.data += piece
+        self.start = 0

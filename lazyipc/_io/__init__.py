@@ -1,0 +1,1 @@
+"""System calls: bytes and descriptors, never messages."""

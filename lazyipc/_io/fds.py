@@ -1,0 +1,54 @@
+"""Descriptors with one owner, and what becomes of them in a forked child."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+
+class OwnedFd:
+    """A descriptor that is closed exactly once.
+
+    >>> handle = OwnedFd(os.eventfd(0))
+    >>> handle.close(); handle.close()
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor, or -1 when closed."""
+        return self._fd
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Abandons(Protocol):
+    """Whatever holds descriptors that a forked child must let go of."""
+
+    def abandon(self) -> None:
+        """Close our copies; touch nothing the parent goes on using."""
+
+
+_held: weakref.WeakSet[Abandons] = weakref.WeakSet()
+
+
+def abandon_in_child(holder: Abandons) -> None:
+    """Have `holder.abandon()` called in each child this process forks."""
+    _held.add(holder)
+
+
+def _after_fork_in_child() -> None:
+    for holder in list(_held):
+        holder.abandon()
+    _held.clear()
+
+
+# Asking for the process's number on each call instead would cost a system call each.
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,160 @@
+"""Unix sockets: listen, connect, accept, credentials. Bytes only; foreign errors end here."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import select
+import socket
+import stat
+import time
+from collections.abc import Callable
+
+from lazyipc._io.ownership import PEER_CREDENTIALS, Ownership, kind_of
+from lazyipc.errors import ReplyTimeout, ServerNotRunning, SocketRefused, TransportError
+
+SOCKET_MODE = 0o600
+BACKLOG = 1024
+"""Connections the kernel queues between two polls; a host may poll once in seconds."""
+
+Credentials = tuple[int, int, int]
+"""pid, uid, gid."""
+
+RETRY_MILLISECONDS = 1
+"""How long a client waits before it knocks at a full queue again; no event tells it when."""
+
+
+def listen(ownership: Ownership) -> socket.socket:
+    """Bind and listen at an owned path; the socket has mode 0600 from its first instant.
+
+    Raises:
+        SocketRefused: the file system gave the socket another mode; it was removed.
+        TransportError: the path cannot be bound.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        # On Linux the inode made by bind takes its mode from the socket, less the umask; so the
+        # path never has another, and the process-wide umask need not be touched.
+        os.fchmod(listener.fileno(), SOCKET_MODE)
+        listener.bind(ownership.path)
+        status = os.lstat(ownership.path)
+        ownership.made((status.st_dev, status.st_ino))
+        _verify_mode(ownership.path, stat.S_IMODE(status.st_mode))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if isinstance(error, TransportError):
+            raise
+        raise TransportError(
+            f"{ownership.path}: cannot listen ({error.strerror})",
+            path=ownership.path,
+            errno=error.errno,
+        ) from error
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _verify_mode(path: str, mode: int) -> None:
+    if mode & ~SOCKET_MODE:
+        raise SocketRefused(
+            f"{path}: the file system made the socket with mode {mode:04o}, not 0600; choose a "
+            "path on another file system",
+            path=path,
+        )
+    if mode != SOCKET_MODE:  # a umask narrower than usual; widening to 0600 opens nothing
+        os.chmod(path, SOCKET_MODE, follow_symlinks=True)
+
+
+def readiness_of(watched: socket.socket) -> Callable[[], object]:
+    """A question, cheap to ask: is the socket readable now? The answer is true or empty.
+
+    An accept that finds nobody costs ten times as much.
+    """
+    poll = select.poll()
+    poll.register(watched, select.POLLIN)
+    return functools.partial(poll.poll, 0)
+
+
+def credentials_of(connected: socket.socket) -> Credentials:
+    """Who is at the other end, as the kernel recorded it at connect or listen.
+
+    Source: unix(7), SO_PEERCRED.
+    """
+    size = PEER_CREDENTIALS.size
+    data = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    pid, uid, gid = PEER_CREDENTIALS.unpack(data)
+    return pid, uid, gid
+
+
+def connect(path: str, deadline: float, server_uids: frozenset[int]) -> socket.socket:
+    """Connect to a server, and see that it is one of the users we talk to.
+
+    Args:
+        deadline: on `time.monotonic()`; a full queue is knocked at until then.
+        server_uids: the users a server may run as.
+
+    Raises:
+        ServerNotRunning: nobody listens at the path.
+        SocketRefused: another user's server, or no socket of ours to open.
+        ReplyTimeout: the server's queue stayed full until the deadline.
+    """
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        while True:
+            try:
+                connected.connect(path)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise ReplyTimeout(
+                        f"{path}: the server's queue is full and it accepted nobody in time; it "
+                        "polls too seldom or not at all",
+                        started="no",
+                    ) from error
+                select.poll().poll(RETRY_MILLISECONDS)
+        uid = credentials_of(connected)[1]
+        if uid not in server_uids:
+            raise SocketRefused(
+                f"{path}: the server runs as uid {uid}, not as {_uids(server_uids)}; nothing was "
+                "sent to it (see server_uids=)",
+                path=path,
+                errno=errno.EACCES,
+            )
+    except OSError as error:
+        connected.close()
+        if isinstance(error, TransportError | ReplyTimeout):
+            raise
+        raise _cannot_connect(path, error) from error
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _uids(uids: frozenset[int]) -> str:
+    return " or ".join(map(str, sorted(uids)))
+
+
+def _cannot_connect(path: str, error: OSError) -> TransportError:
+    if error.errno == errno.ENOENT:
+        message = f"{path}: no server is running there (nothing at this path); start it first"
+        return ServerNotRunning(message, path=path, errno=error.errno)
+    if error.errno == errno.ECONNREFUSED:
+        found = _what_stands_at(path)
+        message = f"{path}: no server is running there ({found} that nobody listens on)"
+        return ServerNotRunning(message, path=path, errno=error.errno)
+    if error.errno == errno.EACCES:
+        message = f"{path}: permission denied; the socket or its directory is another user's"
+        return SocketRefused(message, path=path, errno=error.errno)
+    message = f"{path}: cannot connect ({error.strerror or error})"
+    return TransportError(message, path=path, errno=error.errno)
+
+
+def _what_stands_at(path: str) -> str:
+    try:
+        return kind_of(os.lstat(path))
+    except OSError:
+        return "something"

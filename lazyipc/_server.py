@@ -1,0 +1,604 @@
+"""`IpcServer`: one poll step inside somebody else's loop.
+
+Between two calls nothing runs. A call takes in what is pending, runs complete commands in turn,
+writes the answers and returns; it never waits, and no client can make it raise. Bytes and their
+meaning are the core's business, sockets that of `_io`; this driver moves the one to the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self
+
+from lazyipc._core.catalog import Catalog
+from lazyipc._core.command import ContextT, ProcessesIn
+from lazyipc._core.connection import ServerConnection
+from lazyipc._core.events import Failed, Rejected, Requested, Responded
+from lazyipc._core.framing import Wire
+from lazyipc._core.limits import Limits
+from lazyipc._io import clock, ownership, poller, sockets
+from lazyipc._io.fds import OwnedFd, abandon_in_child
+from lazyipc._session import Peer, Session
+from lazyipc.errors import (
+    CommandFailed,
+    EncodeError,
+    LocalProtocolError,
+    MessageTooLarge,
+    NotPermitted,
+    RemoteError,
+    RemoteProtocolError,
+    ReplyTimeout,
+    UnexpectedReply,
+)
+
+logger = logging.getLogger("lazyipc")
+
+REPLY_DELAY_NS = 1_000_000
+"""Replies to one client's commands are written together, but none waits longer for the next than
+this; another client's command never delays them."""
+
+ACCEPT_PAUSE_NS = 1_000_000_000
+"""After the system refused a descriptor, accepting rests this long: a listener that stays ready
+would otherwise wake a waiting host again and again for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts since the server began; `clients` is now."""
+
+    clients: int = 0
+    accepted: int = 0
+    refused: int = 0
+    """Connections of users that may not speak to this server."""
+    dropped: int = 0
+    """Connections closed because the client broke a rule or a limit."""
+    commands: int = 0
+    """Commands run, whatever came of them."""
+    failed: int = 0
+    """Commands whose `process` raised something unexpected, or returned something undeclared."""
+    rejected: int = 0
+    """Requests answered with an error and not run."""
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+class _Counts:
+    """The same counts while they change."""
+
+    __slots__ = tuple(name for name in Stats.__slots__ if name != "clients")
+
+    def __init__(self) -> None:
+        self.accepted = self.refused = self.dropped = 0
+        self.commands = self.failed = self.rejected = 0
+        self.received_bytes = self.sent_bytes = 0
+
+
+class IpcServer(Generic[ContextT]):
+    """A typed control socket for a program with a loop of its own.
+
+    Args:
+        path: where the socket is made, with mode 0600; PATH.lock beside it says who owns it.
+        command: the root of the command family, or the one model of a set of one.
+        limits: what clients may take of the host.
+        wires: what clients may speak; `Wire.ALL` adds the unchecked wire of the Rust crate.
+        authorize: asked before each command runs; what is not true, or raises, is a refusal.
+        selector: readiness by this object, with the interface of `selectors`, not by epoll.
+
+    Raises:
+        SocketInUse: a live server owns the path.
+        SocketRefused: something else stands at the path; it was left alone.
+        TransportError: the directory is missing or read-only.
+        SchemaError: a command cannot travel.
+
+    >>> import tempfile
+    >>> from lazyipc import Command
+    >>> class Order(Command[list[int]]):
+    ...     x: int
+    ...     def process(self, context: list[int]) -> int:
+    ...         context.append(self.x)
+    ...         return len(context)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with IpcServer(f"{folder}/app.sock", Order) as server:
+    ...         server.handle_new_messages([])
+    0
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        command: type[ProcessesIn[ContextT]],
+        *,
+        limits: Limits | None = None,
+        wires: Wire = Wire.FRAMED,
+        authorize: Callable[[Peer, Any], bool] | None = None,
+        selector: Any = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._wires = wires
+        self._authorize = authorize
+        self._catalog = Catalog(command)
+        if Wire.BARE in wires:
+            self._catalog.check_bare(wires)
+        self._clock = clock.clock_identity()
+        self._allowed_uids = frozenset((os.geteuid(), 0))
+        self._sessions: dict[int, Session] = {}
+        self._runnable: deque[Session] = deque()
+        self._begun: dict[Session, int] = {}
+        """Clients within a message or a reply, and since when (ns), oldest first."""
+        self._counts = _Counts()
+        self._accepting = True
+        self._accept_again_ns = 0
+        self._needs_turn = False
+        self._is_awake = False
+        self._serving: Session | None = None
+        """Whose stream would be broken by an interrupt right now."""
+        self._is_running = False
+        self._is_closing = False
+        self._is_closed = False
+        self._ready: poller.Ready = []
+        self._ownership = ownership.claim(os.fspath(path))
+        self._release = weakref.finalize(self, self._ownership.release)
+        try:
+            self._listener = sockets.listen(self._ownership)
+            self._poller = poller.SelectorPoller(selector) if selector else poller.default_poller()
+            self._wake = OwnedFd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        except BaseException:
+            self._release()
+            raise
+        self._listener_fd = self._listener.fileno()
+        self._more_waiting = sockets.readiness_of(self._listener)
+        self._poller.register(self._listener_fd, poller.READ)
+        self._poller.register(self._wake.fileno(), poller.READ)
+        # Which function stands here is the server's state: an idle poll asks nothing else.
+        self._poll: Callable[..., poller.Ready] = self._poller.poll
+        abandon_in_child(self)
+
+    @property
+    def path(self) -> str:
+        """Where the socket is, as an absolute path."""
+        return self._ownership.path
+
+    @property
+    def clients(self) -> tuple[Peer, ...]:
+        """Who is connected."""
+        return tuple(
+            replace(session.peer, wire=session.connection.wire)
+            for session in self._sessions.values()
+        )
+
+    @property
+    def stats(self) -> Stats:
+        """What happened so far."""
+        sessions, counts = self._sessions.values(), self._counts
+        return Stats(
+            clients=len(sessions),
+            accepted=counts.accepted,
+            refused=counts.refused,
+            dropped=counts.dropped,
+            commands=counts.commands,
+            failed=counts.failed,
+            rejected=counts.rejected,
+            received_bytes=counts.received_bytes + sum(s.received_bytes for s in sessions),
+            sent_bytes=counts.sent_bytes + sum(s.sent_bytes for s in sessions),
+        )
+
+    def fileno(self) -> int:
+        """A descriptor, readable while there is something to do: for epoll, asyncio, Qt, GLib.
+
+        Raises:
+            LocalProtocolError: the server is closed.
+        """
+        if self._is_closed:
+            _raise_closed()
+        return self._poller.fileno()
+
+    def handle_new_messages(
+        self,
+        context: ContextT,
+        *,
+        max_messages: int | None = None,
+        max_seconds: float | None = None,
+    ) -> int:
+        """Take in, run and answer what clients sent; return at once when nobody did.
+
+        Args:
+            context: handed to each command's `process`.
+            max_messages: run at most so many commands; None is the limits' number.
+            max_seconds: begin no command after so many seconds; None is the limits' number. The
+                first command of a poll is always begun.
+
+        Returns:
+            How many commands were finished. What is left waits for the next call.
+
+        Raises:
+            LocalProtocolError: called from inside `process`, after `close`, or in a forked child.
+            BaseException: what is no Exception (KeyboardInterrupt, SystemExit), out of `process`,
+                after its client was answered.
+        """
+        ready = self._poll(0)
+        if not ready and not self._needs_turn:
+            return 0
+        return self._turn(ready, context, max_messages, max_seconds)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until there is something to do, or the timeout; use it instead of time.sleep.
+
+        Args:
+            timeout: seconds; None or math.inf for ever.
+
+        Returns:
+            Whether there is something to do.
+        """
+        if timeout is not None:
+            timeout = None if timeout == math.inf else max(timeout, 0)
+        ready = self._poll(timeout)
+        if ready:
+            # The next poll takes these and needs no system call to learn what we know.
+            self._ready = ready
+            self._poll = self._take_ready
+        return bool(ready)
+
+    def _take_ready(self, timeout: float | None) -> poller.Ready:
+        self._poll = self._poller.poll
+        return self._ready
+
+    def close(self) -> None:
+        """Remove the socket and close every connection; inside `process`, after its answer.
+
+        Calling it twice is fine.
+        """
+        self._is_closing = True
+        if self._is_running or self._is_closed:
+            return
+        self._is_closed = True
+        self._poll = _raise_closed
+        for session in list(self._sessions.values()):
+            session.flush()
+            self._drop(session)
+        self._close_descriptors()
+        self._release()
+
+    def _close_descriptors(self) -> None:
+        self._listener.close()
+        self._wake.close()
+        self._poller.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close our copies and touch nothing the parent goes on using."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._poll = _raise_forked
+        for session in self._sessions.values():
+            session.gone = True
+            session.connected.close()
+        self._sessions.clear()
+        self._runnable.clear()
+        self._begun.clear()
+        self._close_descriptors()
+        self._release.detach()
+        self._ownership.abandon()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # One turn ------------------------------------------------------------------------------------
+
+    def _turn(
+        self,
+        ready: poller.Ready,
+        context: ContextT,
+        max_messages: int | None,
+        max_seconds: float | None,
+    ) -> int:
+        limits = self._limits
+        seconds = limits.seconds_per_poll if max_seconds is None else max_seconds
+        messages = limits.messages_per_poll if max_messages is None else max_messages
+        now = time.monotonic_ns()
+        stop = now + int(min(seconds, 1e9) * 1e9)
+        self._is_running = True
+        self._poll = _raise_reentered
+        try:
+            self._take_in(ready, now, stop)
+            if self._begun:
+                self._drop_the_late(now)
+            return self._run(context, messages, stop) if self._runnable else 0
+        except BaseException:
+            self._recover()
+            raise
+        finally:
+            self._is_running = False
+            if not self._is_closed:
+                self._poll = self._poller.poll
+                self._end_turn(now)
+
+    def _recover(self) -> None:
+        """After an interrupt at any point of a turn: end the stream it broke, look at all."""
+        serving, self._serving = self._serving, None
+        for session in list(self._sessions.values()):
+            if session.gone or session is serving:
+                self._drop(session)
+            else:
+                session.is_queued = True
+        self._runnable = deque(self._sessions.values())
+
+    def _end_turn(self, now: int) -> None:
+        if self._is_closing:
+            self.close()
+            return
+        if not self._accepting and now >= self._accept_again_ns:
+            self._resume_accepting()
+        runnable = bool(self._runnable)
+        self._needs_turn = runnable or bool(self._begun) or self._accept_again_ns > 0
+        if runnable is not self._is_awake:
+            self._is_awake = runnable
+            if runnable:
+                os.eventfd_write(self._wake.fileno(), 1)
+            else:
+                os.eventfd_read(self._wake.fileno())
+
+    def _take_in(self, ready: poller.Ready, now: int, stop: int) -> None:
+        """Accept and read; hang-ups come first, so that nothing is run for nobody."""
+        sessions = self._sessions
+        for fd, mask in ready:
+            if mask & poller.HANGUP and fd in sessions:
+                self._drop(sessions[fd])
+        for fd, mask in ready:
+            session = sessions.get(fd)
+            if session is None:
+                if fd == self._listener_fd:
+                    self._accept(now, stop)
+                continue
+            if mask & poller.WRITE:
+                self._flush(session, now)
+            if mask & poller.READ:
+                self._read(session, now, stop)
+                if time.monotonic_ns() >= stop:
+                    return
+
+    def _read(self, session: Session, now: int, stop: int) -> None:
+        session.receive(now)
+        while session.connection.wanted_bytes > 0 and time.monotonic_ns() < stop:
+            if not session.receive(now):
+                break
+        if session.gone:
+            self._drop(session)
+        elif not session.is_queued:
+            session.is_queued = True
+            self._runnable.append(session)
+
+    def _accept(self, now: int, stop: int) -> None:
+        limits = self._limits
+        for _ in range(limits.accepts_per_poll):
+            if len(self._sessions) >= limits.clients:
+                self._pause_accepting(0)
+                return
+            try:
+                connected, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                logger.warning("%s: cannot accept a client: %s", self.path, error)
+                self._pause_accepting(now + ACCEPT_PAUSE_NS)
+                return
+            session = self._admit(connected)
+            if session is not None:
+                self._read(session, now, stop)
+            if not self._more_waiting() or time.monotonic_ns() >= stop:
+                return
+
+    def _admit(self, connected: Any) -> Session | None:
+        """Check who it is before a byte of it is read."""
+        try:
+            pid, uid, gid = sockets.credentials_of(connected)
+        except OSError as error:
+            logger.warning("%s: cannot tell who connected: %s", self.path, error)
+            pid, uid, gid = 0, -1, -1
+        if uid not in self._allowed_uids:
+            logger.warning("%s: refused a client of uid %d", self.path, uid)
+            self._counts.refused += 1
+            connected.close()
+            return None
+        connection = ServerConnection(
+            self._catalog,
+            self._wires,
+            message_bytes=self._limits.message_bytes,
+            elements=self._limits.elements,
+            clock=self._clock,
+        )
+        session = Session(connected, Peer(pid, uid, gid), connection, self._poller)
+        self._sessions[connected.fileno()] = session
+        self._counts.accepted += 1
+        return session
+
+    def _pause_accepting(self, until_ns: int) -> None:
+        self._accepting = False
+        self._accept_again_ns = until_ns
+        self._poller.modify(self._listener_fd, 0)
+
+    def _resume_accepting(self) -> None:
+        if len(self._sessions) < self._limits.clients:
+            self._accepting = True
+            self._accept_again_ns = 0
+            self._poller.modify(self._listener_fd, poller.READ)
+
+    def _run(self, context: ContextT, messages: int, stop: int) -> int:
+        """Run complete commands, one of each client in turn, until they or the budget end."""
+        runnable = self._runnable
+        done = 0
+        now = time.monotonic_ns()
+        writing: Session | None = None
+        write_at = 0
+        while runnable and done < messages and not self._is_closing:
+            self._serving = session = runnable.popleft()
+            if writing is not None and (session is not writing or now >= write_at):
+                self._flush(writing, now)
+                writing = None
+            if session.gone or session.is_backlogged:
+                session.is_queued = False
+                continue
+            event = self._next_event(session)
+            if event is None:
+                session.is_queued = False
+                self._settle(session, now)
+                continue
+            if self._begun:
+                self._begun.pop(session, None)
+            if writing is None:
+                writing, write_at = session, now + REPLY_DELAY_NS
+            done += self._serve(session, event, context, now)
+            runnable.append(session)
+            now = time.monotonic_ns()
+            if now >= stop:
+                break
+        self._serving = None
+        if writing is not None:
+            self._flush(writing, now)
+        return done
+
+    def _next_event(self, session: Session) -> Requested | Rejected | None:
+        connection = session.connection
+        try:
+            return connection.next_event()
+        except RemoteProtocolError as error:
+            logger.warning("%s: closed the client of %s: %s", self.path, session.peer, error)
+            self._counts.dropped += 1
+            if connection.wire is Wire.FRAMED:
+                session.owe(connection.send(Failed(0, error)))
+            connection.finished = True
+            session.flush()
+            return None
+
+    def _serve(
+        self, session: Session, event: Requested | Rejected, context: ContextT, now: int
+    ) -> int:
+        """Answer a request; 1 if its command was run."""
+        if isinstance(event, Rejected):
+            return self._reject(session, event.call, event.error)
+        call, command = event.call, event.command
+        if event.deadline_ns is not None and now > event.deadline_ns:
+            return self._reject(session, call, _expired((now - event.deadline_ns) / 1e9))
+        if self._authorize is not None and not self._is_permitted(session.peer, command):
+            name = type(command).__name__
+            logger.warning("%s: %s may not run %s", self.path, session.peer, name)
+            return self._reject(session, call, NotPermitted(f"{name} is not permitted"))
+        self._counts.commands += 1
+        connection = session.connection
+        try:
+            response = command.process(context)
+        except Exception as error:  # noqa: BLE001 logged, and told to the client
+            session.owe(connection.send(Failed(call, self._told(command, error))))
+            return 1
+        except BaseException as error:
+            # Meant for the host, not for its client; the client is told, then the host is.
+            session.owe(connection.send(Failed(call, self._told(command, error))))
+            session.flush()
+            self._serving = None
+            raise
+        try:
+            session.owe(connection.send(Responded(call, response)))
+        except (EncodeError, MessageTooLarge) as error:
+            self._counts.failed += 1
+            name = type(command).__name__
+            logger.error("%s: %s.process: its response cannot be sent: %s", self.path, name, error)
+            told = error if isinstance(error, MessageTooLarge) else UnexpectedReply(str(error))
+            session.owe(connection.send(Failed(call, told)))
+        return 1
+
+    def _told(self, command: Any, error: BaseException) -> RemoteError:
+        """What the client is told of an exception out of `process`."""
+        if isinstance(error, CommandFailed):
+            return error
+        self._counts.failed += 1
+        logger.error("%s: %s.process failed", self.path, type(command).__name__, exc_info=error)
+        kind = type(error).__name__
+        try:
+            return RemoteError(str(error), kind=kind)
+        except Exception as unprintable:  # noqa: BLE001 told to the client
+            return RemoteError(f"its text cannot be told: {unprintable!r}", kind=kind)
+
+    def _is_permitted(self, peer: Peer, command: Any) -> bool:
+        assert self._authorize is not None
+        try:
+            return self._authorize(peer, command) is True
+        except Exception:
+            logger.exception("%s: authorize failed, which is a refusal", self.path)
+            return False
+
+    def _reject(self, session: Session, call: int, error: Exception) -> int:
+        session.owe(session.connection.send(Failed(call, error)))
+        self._counts.rejected += 1
+        logger.info("%s: rejected a request of %s: %s", self.path, session.peer, error)
+        return 0
+
+    def _flush(self, session: Session, now: int) -> None:
+        session.flush()
+        self._settle(session, now)
+
+    def _settle(self, session: Session, now: int) -> None:
+        """See whether a client is done, owes us a rest, or may be read on."""
+        if session.is_done:
+            self._drop(session)
+            return
+        if session.is_backlogged or (
+            not session.is_queued and session.connection.is_within_message
+        ):
+            self._begun.setdefault(session, now)
+        else:
+            self._begun.pop(session, None)
+            if not session.is_queued and len(session.connection.buffer):
+                session.is_queued = True
+                self._runnable.append(session)
+
+    def _drop_the_late(self, now: int) -> None:
+        late = now - int(self._limits.half_message_seconds * 1e9)
+        for session, since in list(self._begun.items()):
+            if since > late:
+                return
+            logger.warning("%s: closed the client of %s: too slow", self.path, session.peer)
+            self._counts.dropped += 1
+            self._drop(session)
+
+    def _drop(self, session: Session) -> None:
+        fd = session.connected.fileno()
+        if self._sessions.pop(fd, None) is None:
+            return
+        self._begun.pop(session, None)
+        session.gone = True
+        session.close()
+        self._counts.received_bytes += session.received_bytes
+        self._counts.sent_bytes += session.sent_bytes
+
+
+def _expired(late_seconds: float) -> ReplyTimeout:
+    return ReplyTimeout(
+        f"its deadline had passed {late_seconds:.3f} s before its turn; it was not run",
+        started="no",
+    )
+
+
+def _raise_closed(timeout: float | None = None) -> poller.Ready:
+    raise LocalProtocolError("the server is closed")
+
+
+def _raise_forked(timeout: float | None = None) -> poller.Ready:
+    raise LocalProtocolError(
+        "the server was made before this process was forked and stays with the parent; "
+        "make another one, at another path, in the child"
+    )
+
+
+def _raise_reentered(timeout: float | None = None) -> poller.Ready:
+    raise LocalProtocolError(
+        "the server was called from inside `process`; return from it first (close is allowed)"
+    )

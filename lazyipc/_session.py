@@ -1,0 +1,176 @@
+"""What one client is owed: its socket, its side of the protocol, and the bytes not yet written.
+
+Knows one client. Which client's turn it is, and what a command does, is the server's business.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from lazyipc._core.connection import ServerConnection
+from lazyipc._core.framing import Wire
+from lazyipc._io.poller import READ, WRITE, EpollPoller, SelectorPoller
+
+RECEIVE_BYTES = 65536
+"""One read: over a thousand small commands, and no more than a poll should copy for one client."""
+LARGE_RECEIVE_BYTES = 1 << 20
+"""One read within a message that is known to be large."""
+NO_WAIT = socket.MSG_DONTWAIT
+SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+"""Flags instead of a non-blocking mode, which would cost each new connection a system call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A client as the kernel and its first bytes tell of it.
+
+    >>> Peer(pid=1, uid=0, gid=0).wire is None
+    True
+    """
+
+    pid: int
+    uid: int
+    gid: int
+    wire: Wire | None = None
+    """What it speaks; None until it has spoken."""
+
+    def __str__(self) -> str:
+        return f"pid {self.pid}, uid {self.uid}"
+
+
+class Session:
+    """One client's connection.
+
+    Args:
+        connected: its socket.
+        peer: who it is.
+        connection: its side of the protocol.
+        poller: where its readiness is watched for.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_fd",
+        "_interest",
+        "_owed",
+        "_poller",
+        "connected",
+        "connection",
+        "ended",
+        "gone",
+        "is_queued",
+        "peer",
+        "received_bytes",
+        "sent_bytes",
+    )
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        peer: Peer,
+        connection: ServerConnection,
+        poller: EpollPoller | SelectorPoller,
+    ) -> None:
+        self.connected = connected
+        self.peer = peer
+        self.connection = connection
+        self._poller = poller
+        self._fd = connected.fileno()
+        self._owed: list[bytes] = []
+        self._backlog: memoryview | None = None
+        self._interest = READ
+        self.ended = False
+        """It will send no more."""
+        self.gone = False
+        """It can receive no more; nothing is run for it."""
+        self.is_queued = False
+        """It stands in the server's queue of clients that may have a complete request."""
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        poller.register(self._fd, READ)
+
+    @property
+    def is_backlogged(self) -> bool:
+        """The kernel refused bytes for it; until they are gone it is neither read nor run."""
+        return self._backlog is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing is left to do but close."""
+        if self.gone:
+            return True
+        return (
+            self._backlog is None
+            and not self._owed
+            and (self.connection.finished or (self.ended and not self.is_queued))
+        )
+
+    def receive(self, now_ns: int) -> bool:
+        """Read once; False when there was nothing to read.
+
+        Args:
+            now_ns: the time, on the clock of the connection.
+        """
+        size = RECEIVE_BYTES
+        wanted = self.connection.wanted_bytes
+        if wanted > size:
+            size = min(wanted, LARGE_RECEIVE_BYTES)
+        try:
+            data = self.connected.recv(size, NO_WAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.gone = True
+            return False
+        except BaseException:
+            self.gone = True  # an interrupt may have swallowed what was read
+            raise
+        if not data:
+            self.ended = True
+            self._watch(0)
+            return False
+        self.received_bytes += len(data)
+        self.connection.receive_data(data, now_ns)
+        return True
+
+    def owe(self, data: bytes) -> None:
+        """Add to what is written at the next flush."""
+        self._owed.append(data)
+
+    def flush(self) -> None:
+        """Write what is owed; what the kernel refuses waits for writability."""
+        owed = self._owed
+        if self._backlog is not None:
+            owed.insert(0, bytes(self._backlog))
+            self._backlog = None
+        if not owed or self.gone:
+            return
+        data = owed[0] if len(owed) == 1 else b"".join(owed)
+        owed.clear()
+        try:
+            sent = self.connected.send(data, SEND_FLAGS)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.gone = True
+            return
+        except BaseException:
+            self.gone = True  # an interrupt hides how much was written
+            raise
+        self.sent_bytes += sent
+        if sent < len(data):
+            self._backlog = memoryview(data)[sent:]
+            self._watch(WRITE)
+        elif self._interest == WRITE:
+            self._watch(0 if self.ended else READ)
+
+    def _watch(self, mask: int) -> None:
+        if mask != self._interest:
+            self._interest = mask
+            self._poller.modify(self._fd, mask)
+
+    def close(self) -> None:
+        """Stop watching, then close: a descriptor a child inherited would keep the watch alive."""
+        self._poller.unregister(self._fd)
+        self.connected.close()

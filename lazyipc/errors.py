@@ -1,0 +1,197 @@
+"""Every exception lazyipc raises, as one tree; `except IpcError` catches them all.
+
+This module only names failures and carries their data. It knows nothing of sockets, codecs or
+models, and imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Started = Literal["no", "yes", "unknown"]
+"""Whether a command had begun to run when its call failed."""
+
+__all__ = [
+    "CommandFailed",
+    "DecodeError",
+    "Disconnected",
+    "EncodeError",
+    "IpcError",
+    "LocalProtocolError",
+    "MessageTooLarge",
+    "NotPermitted",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteProtocolError",
+    "ReplyTimeout",
+    "SchemaError",
+    "SchemaMismatch",
+    "ServerNotRunning",
+    "SocketInUse",
+    "SocketRefused",
+    "Started",
+    "TransportError",
+    "UnexpectedReply",
+]
+
+
+class IpcError(Exception):
+    """The root of the tree."""
+
+
+class SchemaError(IpcError, TypeError):
+    """A type or a command family has no wire form; raised when it is sealed, never on traffic."""
+
+
+class EncodeError(IpcError, ValueError):
+    """A value does not fit its type.
+
+    Args:
+        reason: what is wrong with it.
+        path: the field, such as `items[3].a`; empty for the value itself.
+    """
+
+    def __init__(self, reason: str, *, path: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
+
+
+class ProtocolError(IpcError):
+    """One side took a step the protocol does not have."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We asked for an illegal step: re-entry, or use after close or in a forked child."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke the rules of the wire."""
+
+
+class DecodeError(RemoteProtocolError):
+    """Bytes that are no value of their type.
+
+    Args:
+        reason: what is wrong with the bytes.
+        offset: where, in bytes from the start of the message.
+        path: the field that was being read, such as `items[3].a`; empty for the message itself.
+    """
+
+    def __init__(self, reason: str, *, offset: int, path: str = "") -> None:
+        super().__init__(f"byte {offset}, {path or 'message'}: {reason}")
+        self.reason = reason
+        self.offset = offset
+        self.path = path
+
+
+class MessageTooLarge(RemoteProtocolError):
+    """A message, or a length inside it, passes its limit.
+
+    Args:
+        what: what is too large.
+        size_bytes: the size it announces (a count of elements where `what` says so).
+        limit_bytes: the limit it passes, in the same unit.
+    """
+
+    def __init__(self, what: str, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{what}: {size_bytes} is over the limit of {limit_bytes}")
+        self.what = what
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class SchemaMismatch(RemoteProtocolError):
+    """The two sides do not describe a command, or a reply, alike; the command did not run.
+
+    Args:
+        difference: the difference, for people, one line for each thing that differs.
+        ours: our description as JSON text.
+        theirs: the peer's description as JSON text.
+    """
+
+    def __init__(self, difference: str, *, ours: str = "", theirs: str = "") -> None:
+        super().__init__(difference)
+        self.difference = difference
+        self.ours = ours
+        self.theirs = theirs
+
+
+class TransportError(IpcError, OSError):
+    """The operating system refused a step on the socket.
+
+    Args:
+        message: what was tried, where, and what to do.
+        path: the path of the socket.
+        errno: the system's error number, where there was one.
+    """
+
+    def __init__(self, message: str, *, path: str = "", errno: int | None = None) -> None:
+        super().__init__(errno, message)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ServerNotRunning(TransportError):
+    """Nobody owns the socket."""
+
+
+class SocketInUse(TransportError):
+    """A live server owns the socket; `pid` is its process, or None where that is not known."""
+
+    def __init__(
+        self, message: str, *, path: str = "", errno: int | None = None, pid: int | None = None
+    ) -> None:
+        super().__init__(message, path=path, errno=errno)
+        self.pid = pid
+
+
+class SocketRefused(TransportError):
+    """Something else stands at the path, or it is somebody else's; it was left alone."""
+
+
+class Disconnected(TransportError):
+    """The connection ended before the reply; `started` tells whether the command ran."""
+
+    def __init__(
+        self, message: str, *, path: str = "", errno: int | None = None, started: Started
+    ) -> None:
+        super().__init__(message, path=path, errno=errno)
+        self.started = started
+
+
+class ReplyTimeout(IpcError, TimeoutError):
+    """The deadline passed before the reply; `started` tells whether the command ran."""
+
+    def __init__(self, message: str, *, started: Started) -> None:
+        super().__init__(message)
+        self.started = started
+
+
+class RemoteError(IpcError):
+    """The peer's handler failed and said so.
+
+    Args:
+        message: what it said.
+        kind: the name of the exception over there.
+    """
+
+    def __init__(self, message: str = "", *, kind: str = "") -> None:
+        self.kind = kind or type(self).__name__
+        self.message = message
+        super().__init__(f"{self.kind}: {message}" if kind else message)
+
+
+class CommandFailed(RemoteError):
+    """An expected failure: `raise CommandFailed("no such player")` in `process`; not logged."""
+
+
+class NotPermitted(RemoteError):
+    """The server's `authorize` said no."""
+
+
+class UnexpectedReply(RemoteError):
+    """A reply of another type than the declared one."""
