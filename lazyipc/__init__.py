@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from lazyipc._core.framing import Wire
     from lazyipc._core.limits import Limits
     from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, U8, U16, U32, U64
-    from lazyipc._server import IpcServer, Stats
+    from lazyipc._server import IpcServer
     from lazyipc._session import Peer
+    from lazyipc._stats import Stats
     from lazyipc.errors import (
         CommandFailed,
         DecodeError,
@@ -107,7 +108,7 @@ __all__ = [
 
 _HOMES = {
     "IpcServer": "_server",
-    "Stats": "_server",
+    "Stats": "_stats",
     "Peer": "_session",
     "IpcClient": "_client",
     "client_send": "_client",

@@ -10,74 +10,33 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, Self
 
+from lazyipc._attendant import Attendant, Authorize
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.command import ContextT, ProcessesIn
 from lazyipc._core.connection import ServerConnection
-from lazyipc._core.events import Failed, Rejected, Requested, Responded
+from lazyipc._core.events import Failed, Rejected, Requested
 from lazyipc._core.framing import Wire
 from lazyipc._core.limits import Limits
+from lazyipc._door import Door
 from lazyipc._io import clock, ownership, poller, sockets
 from lazyipc._io.fds import OwnedFd, abandon_in_child
 from lazyipc._session import Peer, Session
-from lazyipc.errors import (
-    CommandFailed,
-    EncodeError,
-    LocalProtocolError,
-    MessageTooLarge,
-    NotPermitted,
-    RemoteError,
-    RemoteProtocolError,
-    ReplyTimeout,
-    UnexpectedReply,
-)
+from lazyipc._stats import Counts, Stats
+from lazyipc.errors import LocalProtocolError, RemoteProtocolError
 
 logger = logging.getLogger("lazyipc")
 
 REPLY_DELAY_NS = 1_000_000
 """Replies to one client's commands are written together, but none waits longer for the next than
 this; another client's command never delays them."""
-
-ACCEPT_PAUSE_NS = 1_000_000_000
-"""After the system refused a descriptor, accepting rests this long: a listener that stays ready
-would otherwise wake a waiting host again and again for nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Counts since the server began; `clients` is now."""
-
-    clients: int = 0
-    accepted: int = 0
-    refused: int = 0
-    """Connections of users that may not speak to this server."""
-    dropped: int = 0
-    """Connections closed because the client broke a rule or a limit."""
-    commands: int = 0
-    """Commands run, whatever came of them."""
-    failed: int = 0
-    """Commands whose `process` raised something unexpected, or returned something undeclared."""
-    rejected: int = 0
-    """Requests answered with an error and not run."""
-    received_bytes: int = 0
-    sent_bytes: int = 0
-
-
-class _Counts:
-    """The same counts while they change."""
-
-    __slots__ = tuple(name for name in Stats.__slots__ if name != "clients")
-
-    def __init__(self) -> None:
-        self.accepted = self.refused = self.dropped = 0
-        self.commands = self.failed = self.rejected = 0
-        self.received_bytes = self.sent_bytes = 0
 
 
 class IpcServer(Generic[ContextT]):
@@ -117,28 +76,22 @@ class IpcServer(Generic[ContextT]):
         *,
         limits: Limits | None = None,
         wires: Wire = Wire.FRAMED,
-        authorize: Callable[[Peer, Any], bool] | None = None,
+        authorize: Authorize | None = None,
         selector: Any = None,
     ) -> None:
         self._limits = limits or Limits()
         self._wires = wires
-        self._authorize = authorize
         self._catalog = Catalog(command)
         if Wire.BARE in wires:
             self._catalog.check_bare(wires)
         self._clock = clock.clock_identity()
-        self._allowed_uids = frozenset((os.geteuid(), 0))
         self._sessions: dict[int, Session] = {}
         self._runnable: deque[Session] = deque()
         self._begun: dict[Session, int] = {}
         """Clients within a message or a reply, and since when (ns), oldest first."""
-        self._counts = _Counts()
-        self._accepting = True
-        self._accept_again_ns = 0
+        self._counts = Counts()
         self._needs_turn = False
         self._is_awake = False
-        self._serving: Session | None = None
-        """Whose stream would be broken by an interrupt right now."""
         self._is_running = False
         self._is_closing = False
         self._is_closed = False
@@ -146,16 +99,16 @@ class IpcServer(Generic[ContextT]):
         self._ownership = ownership.claim(os.fspath(path))
         self._release = weakref.finalize(self, self._ownership.release)
         try:
-            self._listener = sockets.listen(self._ownership)
-            self._poller = poller.SelectorPoller(selector) if selector else poller.default_poller()
+            listener = sockets.listen(self._ownership)
+            self._poller = poller.poller_for(selector)
             self._wake = OwnedFd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
         except BaseException:
             self._release()
             raise
-        self._listener_fd = self._listener.fileno()
-        self._more_waiting = sockets.readiness_of(self._listener)
-        self._poller.register(self._listener_fd, poller.READ)
         self._poller.register(self._wake.fileno(), poller.READ)
+        accepts = self._limits.accepts_per_poll
+        self._door = Door(self.path, listener, self._poller, accepts, self._counts)
+        self._attendant = Attendant(self.path, authorize, self._counts)
         # Which function stands here is the server's state: an idle poll asks nothing else.
         self._poll: Callable[..., poller.Ready] = self._poller.poll
         abandon_in_child(self)
@@ -266,7 +219,7 @@ class IpcServer(Generic[ContextT]):
         self._release()
 
     def _close_descriptors(self) -> None:
-        self._listener.close()
+        self._door.close()
         self._wake.close()
         self._poller.close()
 
@@ -324,9 +277,8 @@ class IpcServer(Generic[ContextT]):
 
     def _recover(self) -> None:
         """After an interrupt at any point of a turn: end the stream it broke, look at all."""
-        serving, self._serving = self._serving, None
         for session in list(self._sessions.values()):
-            if session.gone or session is serving:
+            if session.gone or not session.is_whole:
                 self._drop(session)
             else:
                 session.is_queued = True
@@ -336,10 +288,10 @@ class IpcServer(Generic[ContextT]):
         if self._is_closing:
             self.close()
             return
-        if not self._accepting and now >= self._accept_again_ns:
-            self._resume_accepting()
+        if self._door.is_closed and len(self._sessions) < self._limits.clients:
+            self._door.reopen(now)
         runnable = bool(self._runnable)
-        self._needs_turn = runnable or bool(self._begun) or self._accept_again_ns > 0
+        self._needs_turn = runnable or bool(self._begun) or self._door.is_resting
         if runnable is not self._is_awake:
             self._is_awake = runnable
             if runnable:
@@ -350,14 +302,18 @@ class IpcServer(Generic[ContextT]):
     def _take_in(self, ready: poller.Ready, now: int, stop: int) -> None:
         """Accept and read; hang-ups come first, so that nothing is run for nobody."""
         sessions = self._sessions
+        if any(fd == self._door.fd for fd, _ in ready):
+            room = self._limits.clients - len(self._sessions)
+            for connected, peer in self._door.accept(room, now, stop):
+                self._admit(connected, peer)
+            # Look again: whoever just came has most often sent its command already, or is gone.
+            ready = self._poller.poll(0)
         for fd, mask in ready:
             if mask & poller.HANGUP and fd in sessions:
                 self._drop(sessions[fd])
         for fd, mask in ready:
             session = sessions.get(fd)
             if session is None:
-                if fd == self._listener_fd:
-                    self._accept(now, stop)
                 continue
             if mask & poller.WRITE:
                 self._flush(session, now)
@@ -377,38 +333,7 @@ class IpcServer(Generic[ContextT]):
             session.is_queued = True
             self._runnable.append(session)
 
-    def _accept(self, now: int, stop: int) -> None:
-        limits = self._limits
-        for _ in range(limits.accepts_per_poll):
-            if len(self._sessions) >= limits.clients:
-                self._pause_accepting(0)
-                return
-            try:
-                connected, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                logger.warning("%s: cannot accept a client: %s", self.path, error)
-                self._pause_accepting(now + ACCEPT_PAUSE_NS)
-                return
-            session = self._admit(connected)
-            if session is not None:
-                self._read(session, now, stop)
-            if not self._more_waiting() or time.monotonic_ns() >= stop:
-                return
-
-    def _admit(self, connected: Any) -> Session | None:
-        """Check who it is before a byte of it is read."""
-        try:
-            pid, uid, gid = sockets.credentials_of(connected)
-        except OSError as error:
-            logger.warning("%s: cannot tell who connected: %s", self.path, error)
-            pid, uid, gid = 0, -1, -1
-        if uid not in self._allowed_uids:
-            logger.warning("%s: refused a client of uid %d", self.path, uid)
-            self._counts.refused += 1
-            connected.close()
-            return None
+    def _admit(self, connected: socket.socket, peer: Peer) -> None:
         connection = ServerConnection(
             self._catalog,
             self._wires,
@@ -416,21 +341,7 @@ class IpcServer(Generic[ContextT]):
             elements=self._limits.elements,
             clock=self._clock,
         )
-        session = Session(connected, Peer(pid, uid, gid), connection, self._poller)
-        self._sessions[connected.fileno()] = session
-        self._counts.accepted += 1
-        return session
-
-    def _pause_accepting(self, until_ns: int) -> None:
-        self._accepting = False
-        self._accept_again_ns = until_ns
-        self._poller.modify(self._listener_fd, 0)
-
-    def _resume_accepting(self) -> None:
-        if len(self._sessions) < self._limits.clients:
-            self._accepting = True
-            self._accept_again_ns = 0
-            self._poller.modify(self._listener_fd, poller.READ)
+        self._sessions[connected.fileno()] = Session(connected, peer, connection, self._poller)
 
     def _run(self, context: ContextT, messages: int, stop: int) -> int:
         """Run complete commands, one of each client in turn, until they or the budget end."""
@@ -440,15 +351,17 @@ class IpcServer(Generic[ContextT]):
         writing: Session | None = None
         write_at = 0
         while runnable and done < messages and not self._is_closing:
-            self._serving = session = runnable.popleft()
+            session = runnable.popleft()
             if writing is not None and (session is not writing or now >= write_at):
                 self._flush(writing, now)
                 writing = None
             if session.gone or session.is_backlogged:
                 session.is_queued = False
                 continue
+            session.is_whole = False
             event = self._next_event(session)
             if event is None:
+                session.is_whole = True
                 session.is_queued = False
                 self._settle(session, now)
                 continue
@@ -456,12 +369,12 @@ class IpcServer(Generic[ContextT]):
                 self._begun.pop(session, None)
             if writing is None:
                 writing, write_at = session, now + REPLY_DELAY_NS
-            done += self._serve(session, event, context, now)
+            done += self._attendant.serve(session, event, context, now)
+            session.is_whole = True
             runnable.append(session)
             now = time.monotonic_ns()
             if now >= stop:
                 break
-        self._serving = None
         if writing is not None:
             self._flush(writing, now)
         return done
@@ -478,68 +391,6 @@ class IpcServer(Generic[ContextT]):
             connection.finished = True
             session.flush()
             return None
-
-    def _serve(
-        self, session: Session, event: Requested | Rejected, context: ContextT, now: int
-    ) -> int:
-        """Answer a request; 1 if its command was run."""
-        if isinstance(event, Rejected):
-            return self._reject(session, event.call, event.error)
-        call, command = event.call, event.command
-        if event.deadline_ns is not None and now > event.deadline_ns:
-            return self._reject(session, call, _expired((now - event.deadline_ns) / 1e9))
-        if self._authorize is not None and not self._is_permitted(session.peer, command):
-            name = type(command).__name__
-            logger.warning("%s: %s may not run %s", self.path, session.peer, name)
-            return self._reject(session, call, NotPermitted(f"{name} is not permitted"))
-        self._counts.commands += 1
-        connection = session.connection
-        try:
-            response = command.process(context)
-        except Exception as error:  # noqa: BLE001 logged, and told to the client
-            session.owe(connection.send(Failed(call, self._told(command, error))))
-            return 1
-        except BaseException as error:
-            # Meant for the host, not for its client; the client is told, then the host is.
-            session.owe(connection.send(Failed(call, self._told(command, error))))
-            session.flush()
-            self._serving = None
-            raise
-        try:
-            session.owe(connection.send(Responded(call, response)))
-        except (EncodeError, MessageTooLarge) as error:
-            self._counts.failed += 1
-            name = type(command).__name__
-            logger.error("%s: %s.process: its response cannot be sent: %s", self.path, name, error)
-            told = error if isinstance(error, MessageTooLarge) else UnexpectedReply(str(error))
-            session.owe(connection.send(Failed(call, told)))
-        return 1
-
-    def _told(self, command: Any, error: BaseException) -> RemoteError:
-        """What the client is told of an exception out of `process`."""
-        if isinstance(error, CommandFailed):
-            return error
-        self._counts.failed += 1
-        logger.error("%s: %s.process failed", self.path, type(command).__name__, exc_info=error)
-        kind = type(error).__name__
-        try:
-            return RemoteError(str(error), kind=kind)
-        except Exception as unprintable:  # noqa: BLE001 told to the client
-            return RemoteError(f"its text cannot be told: {unprintable!r}", kind=kind)
-
-    def _is_permitted(self, peer: Peer, command: Any) -> bool:
-        assert self._authorize is not None
-        try:
-            return self._authorize(peer, command) is True
-        except Exception:
-            logger.exception("%s: authorize failed, which is a refusal", self.path)
-            return False
-
-    def _reject(self, session: Session, call: int, error: Exception) -> int:
-        session.owe(session.connection.send(Failed(call, error)))
-        self._counts.rejected += 1
-        logger.info("%s: rejected a request of %s: %s", self.path, session.peer, error)
-        return 0
 
     def _flush(self, session: Session, now: int) -> None:
         session.flush()
@@ -578,13 +429,6 @@ class IpcServer(Generic[ContextT]):
         session.close()
         self._counts.received_bytes += session.received_bytes
         self._counts.sent_bytes += session.sent_bytes
-
-
-def _expired(late_seconds: float) -> ReplyTimeout:
-    return ReplyTimeout(
-        f"its deadline had passed {late_seconds:.3f} s before its turn; it was not run",
-        started="no",
-    )
 
 
 def _raise_closed(timeout: float | None = None) -> poller.Ready:

@@ -60,6 +60,7 @@ class Session:
         "ended",
         "gone",
         "is_queued",
+        "is_whole",
         "peer",
         "received_bytes",
         "sent_bytes",
@@ -86,6 +87,8 @@ class Session:
         """It can receive no more; nothing is run for it."""
         self.is_queued = False
         """It stands in the server's queue of clients that may have a complete request."""
+        self.is_whole = True
+        """No request of it is between being read and being answered."""
         self.received_bytes = 0
         self.sent_bytes = 0
         poller.register(self._fd, READ)

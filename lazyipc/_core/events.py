@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lazyipc.errors import IpcError
+
 
 class Requested(NamedTuple):
     """A command, to be answered under its call number.
@@ -29,7 +31,7 @@ class Rejected(NamedTuple):
     """A request that cannot be run and is to be answered with an error; the connection stays."""
 
     call: int
-    error: Exception
+    error: IpcError
 
 
 class Responded(NamedTuple):
@@ -43,4 +45,4 @@ class Failed(NamedTuple):
     """The error that ended a call."""
 
     call: int
-    error: BaseException
+    error: IpcError

@@ -90,8 +90,8 @@ def _hangup(fd: int) -> int:
     return sum(mask for _, mask in poll.poll(0)) & HANGUP
 
 
-def default_poller() -> EpollPoller | SelectorPoller:
-    """The cheapest this platform has."""
-    return (
-        EpollPoller() if hasattr(select, "epoll") else SelectorPoller(selectors.DefaultSelector())
-    )
+def poller_for(selector: Any) -> EpollPoller | SelectorPoller:
+    """Readiness by the caller's selector, or by the cheapest this platform has."""
+    if selector is None and hasattr(select, "epoll"):
+        return EpollPoller()
+    return SelectorPoller(selectors.DefaultSelector() if selector is None else selector)

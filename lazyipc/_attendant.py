@@ -1,0 +1,112 @@
+"""Serving one request: permission, deadline, `process`, and what its client is told of it.
+
+Knows one request at a time. Whose turn it is, and when bytes are written, is the server's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from lazyipc._core.events import Failed, Rejected, Requested, Responded
+from lazyipc._session import Peer, Session
+from lazyipc._stats import Counts
+from lazyipc.errors import (
+    CommandFailed,
+    EncodeError,
+    IpcError,
+    MessageTooLarge,
+    NotPermitted,
+    RemoteError,
+    ReplyTimeout,
+    UnexpectedReply,
+)
+
+logger = logging.getLogger("lazyipc")
+
+Authorize = Callable[[Peer, Any], bool]
+
+
+class Attendant:
+    """Serves requests, one at a time.
+
+    Args:
+        path: the socket's path, for the log.
+        authorize: asked before each command runs; None permits all.
+        counts: where it counts what became of them.
+    """
+
+    __slots__ = ("_authorize", "_path", "counts")
+
+    def __init__(self, path: str, authorize: Authorize | None, counts: Counts) -> None:
+        self._path = path
+        self._authorize = authorize
+        self.counts = counts
+
+    def serve(self, session: Session, event: Requested | Rejected, context: Any, now: int) -> int:
+        """Answer a request; 1 if its command was run."""
+        if isinstance(event, Rejected):
+            return self._reject(session, event.call, event.error)
+        call, command = event.call, event.command
+        if event.deadline_ns is not None and now > event.deadline_ns:
+            return self._reject(session, call, _expired((now - event.deadline_ns) / 1e9))
+        if self._authorize is not None and not self._is_permitted(session.peer, command):
+            name = type(command).__name__
+            logger.warning("%s: %s may not run %s", self._path, session.peer, name)
+            return self._reject(session, call, NotPermitted(f"{name} is not permitted"))
+        self.counts.commands += 1
+        connection = session.connection
+        try:
+            response = command.process(context)
+        except Exception as error:  # noqa: BLE001 logged, and told to the client
+            session.owe(connection.send(Failed(call, self._told(command, error))))
+            return 1
+        except BaseException as error:
+            # Meant for the host, not for its client; the client is told, then the host is.
+            session.owe(connection.send(Failed(call, self._told(command, error))))
+            session.flush()
+            session.is_whole = True
+            raise
+        try:
+            session.owe(connection.send(Responded(call, response)))
+        except (EncodeError, MessageTooLarge) as error:
+            self.counts.failed += 1
+            name = type(command).__name__
+            logger.error("%s: %s.process: its response cannot be sent: %s", self._path, name, error)
+            told = error if isinstance(error, MessageTooLarge) else UnexpectedReply(str(error))
+            session.owe(connection.send(Failed(call, told)))
+        return 1
+
+    def _told(self, command: Any, error: BaseException) -> RemoteError:
+        """What the client is told of an exception out of `process`."""
+        if isinstance(error, CommandFailed):
+            return error
+        self.counts.failed += 1
+        logger.error("%s: %s.process failed", self._path, type(command).__name__, exc_info=error)
+        kind = type(error).__name__
+        try:
+            return RemoteError(str(error), kind=kind)
+        except Exception as unprintable:  # noqa: BLE001 told to the client
+            return RemoteError(f"its text cannot be told: {unprintable!r}", kind=kind)
+
+    def _is_permitted(self, peer: Peer, command: Any) -> bool:
+        assert self._authorize is not None
+        try:
+            return self._authorize(peer, command) is True
+        except Exception:
+            logger.exception("%s: authorize failed, which is a refusal", self._path)
+            return False
+
+    def _reject(self, session: Session, call: int, error: IpcError) -> int:
+        session.owe(session.connection.send(Failed(call, error)))
+        self.counts.rejected += 1
+        logger.info("%s: rejected a request of %s: %s", self._path, session.peer, error)
+        return 0
+
+
+def _expired(late_seconds: float) -> ReplyTimeout:
+    return ReplyTimeout(
+        f"its deadline had passed {late_seconds:.3f} s before its turn; it was not run",
+        started="no",
+    )

@@ -1,0 +1,114 @@
+"""Who comes in: accepting within limits, credentials before a byte, rest when descriptors run out.
+
+Knows the listener. What is said by those let in is the session's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+from lazyipc._io import sockets
+from lazyipc._io.poller import READ, EpollPoller, SelectorPoller
+from lazyipc._session import Peer
+from lazyipc._stats import Counts
+
+logger = logging.getLogger("lazyipc")
+
+REST_NS = 1_000_000_000
+"""After the system refused a descriptor, accepting rests this long: a listener that stays ready
+would otherwise wake a waiting host again and again for nothing."""
+
+
+class Door:
+    """A server's listener; while it is closed, clients wait in the kernel's queue.
+
+    Args:
+        path: the socket's path, for the log.
+        listener: the listening socket; the door owns it.
+        poller: where its readiness is watched for.
+        accepts: how many connections one call accepts.
+        counts: where it counts who came.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        listener: socket.socket,
+        poller: EpollPoller | SelectorPoller,
+        accepts: int,
+        counts: Counts,
+    ) -> None:
+        self._path = path
+        self._listener = listener
+        self._poller = poller
+        self._accepts = accepts
+        self._counts = counts
+        self._allowed_uids = frozenset((os.geteuid(), 0))
+        self._more_waiting = sockets.readiness_of(listener)
+        self._reopen_at = 0
+        self.fd = listener.fileno()
+        self.is_closed = False
+        """Nobody is accepted: the server is full, or the system out of descriptors."""
+        poller.register(self.fd, READ)
+
+    @property
+    def is_resting(self) -> bool:
+        """Closed until a moment, and no client's leaving will tell when that has come."""
+        return self.is_closed and self._reopen_at > 0
+
+    def accept(self, room: int, now: int, stop: int) -> Iterator[tuple[socket.socket, Peer]]:
+        """Those who may come in, as far as there is room and time.
+
+        Args:
+            room: how many more the server takes.
+            now, stop: now, and when to end; monotonic, in ns.
+        """
+        for _ in range(self._accepts):
+            if room <= 0:
+                self._close_until(0)
+                return
+            try:
+                connected, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                logger.warning("%s: cannot accept a client: %s", self._path, error)
+                self._close_until(now + REST_NS)
+                return
+            peer = self._peer_of(connected)
+            if peer is not None:
+                room -= 1
+                self._counts.accepted += 1
+                yield connected, peer
+            if not self._more_waiting() or time.monotonic_ns() >= stop:
+                return
+
+    def _peer_of(self, connected: socket.socket) -> Peer | None:
+        """Who it is, before a byte of it is read; None, and closed, if it may not come in."""
+        pid, uid, gid = sockets.credentials_of(connected)
+        if uid in self._allowed_uids:
+            return Peer(pid, uid, gid)
+        logger.warning("%s: refused a client of uid %d (pid %d)", self._path, uid, pid)
+        self._counts.refused += 1
+        connected.close()
+        return None
+
+    def _close_until(self, reopen_at: int) -> None:
+        self.is_closed = True
+        self._reopen_at = reopen_at
+        self._poller.modify(self.fd, 0)
+
+    def reopen(self, now: int) -> None:
+        """Accept again, unless it is too early."""
+        if now >= self._reopen_at:
+            self.is_closed = False
+            self._reopen_at = 0
+            self._poller.modify(self.fd, READ)
+
+    def close(self) -> None:
+        """Stop listening for good."""
+        self._listener.close()

@@ -1,0 +1,232 @@
+"""One client connection: requests out, answers in, until a deadline.
+
+Moves bytes between a socket and the client's side of the protocol. When to connect again, and what
+a caller is given, is the client's business.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import math
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lazyipc._core.connection import ClientConnection
+from lazyipc._core.events import Failed, Requested, Responded
+from lazyipc._core.framing import Wire
+from lazyipc._io import sockets
+from lazyipc._io.clock import clock_identity
+from lazyipc.errors import Disconnected, EncodeError, ReplyTimeout, Started
+
+RECEIVE_BYTES = 65536
+LARGE_RECEIVE_BYTES = 1 << 20
+BATCH_BYTES = 65536
+"""How much of a batch is written at once: enough to save system calls, little enough that the
+server is at work while the rest is encoded."""
+
+LONGEST_SLEEP_MILLISECONDS = 1_000_000
+"""poll(2) takes an int; nobody minds waking once in a quarter of an hour."""
+
+SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+class Link:
+    """One connection: writes requests and reads answers until a deadline.
+
+    Whatever leaves the stream in doubt (an interrupt, a request half written) breaks the link, so
+    that no later call can take another's answer.
+    """
+
+    def __init__(self, path: str, wire: Wire, server_uids: frozenset[int]) -> None:
+        self._path = path
+        self._connection = ClientConnection(wire, clock=clock_identity())
+        self._server_uids = server_uids
+        self._calls = itertools.count(1)
+        self._socket: socket.socket | None = None
+        self._readable = select.poll()
+        self._started: Started = "no"
+        self.is_broken = False
+        self.request_bytes = 0
+        """How long the last single request was."""
+
+    @property
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _connected(self, deadline: float) -> socket.socket:
+        """The socket, connected at the last moment: the crate's server drops whom it finds mute."""
+        if self._socket is None:
+            self._socket = sockets.connect(self._path, deadline, self._server_uids)
+            self._readable.register(self._socket, select.POLLIN)
+        return self._socket
+
+    def call(self, command: Any, seconds: float, deadline: float) -> Responded | Failed:
+        """Send one command and wait for its answer."""
+        call = next(self._calls)
+        data = self._connection.send(_requested(call, command, seconds, deadline))
+        self.is_broken = True  # until the stream is known to be whole again
+        self._started = "no"
+        self.request_bytes = len(data)
+        connected = self._connected(deadline)
+        unsent = memoryview(data)[self._write(connected, data) :]
+        while unsent:
+            self._wait(connected, select.POLLOUT, deadline, seconds)
+            unsent = unsent[self._write(connected, unsent) :]
+        answer = None
+        while answer is None:
+            if self._readable.poll(_milliseconds(deadline - time.monotonic())):
+                answer = self._read(connected)
+            elif time.monotonic() >= deadline:
+                self._connection.forget(call)
+                self.is_broken = self._connection.wire is Wire.BARE
+                raise _no_reply(self._path, seconds, "unknown")
+        self.is_broken = False
+        return answer
+
+    def batch(
+        self, commands: Sequence[Any], seconds: float, deadline: float
+    ) -> list[Responded | Failed]:
+        """Send many commands, reading while writing, and wait for all answers."""
+        first = next(self._calls)
+        self._calls = itertools.count(first + len(commands))
+        requests = [
+            _requested(call, command, seconds, deadline)
+            for call, command in enumerate(commands, first)
+        ]
+        answers: dict[int, Responded | Failed] = {}
+        self.is_broken = True
+        self._started = "no"
+        pieces = self._pieces(requests, answers)
+        connected = self._connected(deadline)
+        unsent = memoryview(next(pieces, b""))
+        while unsent or self._connection.open_count:
+            if unsent:
+                written = self._write(connected, unsent)
+                if written:
+                    self._started = "unknown"
+                unsent = unsent[written:] or memoryview(next(pieces, b""))
+            events = select.POLLIN | select.POLLOUT if unsent else select.POLLIN
+            if self._wait(connected, events, deadline, seconds) & ~select.POLLOUT:
+                answer = self._read(connected)
+                while answer is not None:
+                    answers[answer.call] = answer
+                    answer = self._connection.next_event()
+        self.is_broken = False
+        return [answers[request.call] for request in requests]
+
+    def _pieces(
+        self, requests: Sequence[Requested], answers: dict[int, Responded | Failed]
+    ) -> Iterator[bytes]:
+        """The batch's bytes, encoded as they are written; what does not encode has failed."""
+        parts: list[bytes] = []
+        size = 0
+        for request in requests:
+            try:
+                data = self._connection.send(request)
+            except EncodeError as error:
+                answers[request.call] = Failed(request.call, error)
+                continue
+            parts.append(data)
+            size += len(data)
+            if size >= BATCH_BYTES:
+                yield b"".join(parts)
+                parts.clear()
+                size = 0
+        if parts:
+            yield b"".join(parts)
+
+    def _wait(self, connected: socket.socket, events: int, deadline: float, seconds: float) -> int:
+        """Sleep until one of the events; a hang-up counts as any."""
+        poll = select.poll()
+        poll.register(connected, events)
+        while True:
+            ready = poll.poll(_milliseconds(deadline - time.monotonic()))
+            if ready:
+                return ready[0][1]
+            if time.monotonic() >= deadline:
+                raise _no_reply(self._path, seconds, self._started)
+
+    def _write(self, connected: socket.socket, data: bytes | memoryview) -> int:
+        """Write what the kernel takes now."""
+        try:
+            return connected.send(data, SEND_FLAGS)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._read_last_words(connected)
+            raise self._ended(error) from error
+
+    def _read_last_words(self, connected: socket.socket) -> None:
+        """A server that ends a connection says why, if it can, before it closes."""
+        try:
+            while data := connected.recv(RECEIVE_BYTES):
+                self._connection.receive_data(data)
+        except OSError:
+            pass  # the first error is the one to tell
+        while self._connection.next_event() is not None:
+            pass
+
+    def _read(self, connected: socket.socket) -> Responded | Failed | None:
+        """Read once; the first answer that is whole now, or None."""
+        wanted = self._connection.wanted_bytes
+        try:
+            data = connected.recv(min(max(wanted, RECEIVE_BYTES), LARGE_RECEIVE_BYTES))
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self._ended(error) from error
+        if not data:
+            answer = self._connection.receive_end()
+            if answer is None:
+                self._started = "unknown"
+                raise self._ended(None)
+            return answer
+        self._started = "unknown"
+        self._connection.receive_data(data)
+        return self._connection.next_event()
+
+    def _ended(self, error: OSError | None) -> Disconnected:
+        """The connection is gone. A reset, or a broken pipe, means our bytes were never read."""
+        told = {
+            "no": "the command was not run",
+            "unknown": "whether the command ran is not known",
+        }[self._started]
+        return Disconnected(
+            f"{self._path}: the server closed the connection before its reply; {told}",
+            path=self._path,
+            errno=error.errno if error is not None else errno.ECONNRESET,
+            started=self._started,
+        )
+
+
+def _requested(call: int, command: Any, seconds: float, deadline: float) -> Requested:
+    if seconds == math.inf:
+        return Requested(call, command, None, None)
+    return Requested(call, command, int(deadline * 1e9), int(seconds * 1e9))
+
+
+def _milliseconds(seconds: float) -> int | None:
+    """Seconds for poll(2), rounded up; a long sleep is cut, and its caller sleeps again."""
+    return (
+        min(max(math.ceil(seconds * 1000), 0), LONGEST_SLEEP_MILLISECONDS)
+        if seconds < math.inf
+        else None
+    )
+
+
+def _no_reply(path: str, seconds: float, started: Started) -> ReplyTimeout:
+    told = {"no": "it was not run", "unknown": "whether it ran is not known"}[started]
+    return ReplyTimeout(
+        f"{path}: no reply within {seconds:g} s; {told}: the server may be busy, or poll too "
+        "seldom (see timeout=)",
+        started=started,
+    )

@@ -1,0 +1,102 @@
+"""What the documents show is what happens: examples run, links lead somewhere, output is real."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def readme_programs() -> dict[str, str]:
+    """The README's Python blocks by the file name their paragraph gives them."""
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r"\(`(\w+\.py)`\):\n\n```python\n(.*?)```", text, re.DOTALL)
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def demo_output() -> str:
+    """What `make demo` prints."""
+    demo = [sys.executable, "-m", "examples.simple.demo"]
+    done = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def lines_by_source(text: str) -> dict[str, list[str]]:
+    """The lines of a dialogue by who said them: two processes may interleave either way."""
+    sources: dict[str, list[str]] = {"server": [], "client": [], "$": []}
+    for line in text.splitlines():
+        source = line.split(" ", 1)[0] if line.startswith("$") else line.split(" |")[0].strip()
+        sources[source].append(re.sub(r"/tmp/\S+", "PATH", line))
+    return sources
+
+
+def test_the_readme_shows_the_demo_as_it_is(demo_output: str) -> None:
+    block = re.search(r"```\n\$ make demo\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    assert lines_by_source(block[1]) == lines_by_source(demo_output)
+
+
+def test_the_readme_programs_run(tmp_path: Path) -> None:
+    programs = readme_programs()
+    assert set(programs) == {"commands.py", "train.py", "steer.py"}
+    for name, source in programs.items():
+        (tmp_path / name).write_text(source)
+    with subprocess.Popen([sys.executable, "-u", "train.py"], cwd=tmp_path) as host:
+        try:
+            steer = "import os\nwhile not os.path.exists('train.sock'): pass\nimport steer\n"
+            done = subprocess.run(
+                [sys.executable, "-c", steer],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=30,
+            )
+            assert done.returncode == 0, done.stderr
+            assert host.wait(timeout=10) == 0
+        finally:
+            host.kill()
+    told = done.stdout.splitlines()
+    assert re.fullmatch(r"at step \d+ with rate 0\.0001", told[0])
+    assert told[1] == "refused: a learning rate of 7.0 makes no sense"
+    assert not (tmp_path / "train.sock").exists()
+
+
+def test_the_readme_programs_satisfy_a_type_checker(tmp_path: Path) -> None:
+    for name, source in readme_programs().items():
+        (tmp_path / name).write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "commands.py", "train.py", "steer.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert target.startswith("https://") or (document.parent / target).exists(), target
+
+
+def test_the_readme_names_both_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert "make demo" in text
+    assert "make test" in text
+
+
+def test_each_figure_names_its_command() -> None:
+    """A number of nanoseconds or calls a second in a document must say what prints it."""
+    for document in DOCUMENTS:
+        for paragraph in document.read_text().split("\n\n"):
+            if re.search(r"\d ?(ns|us|µs|/s)\b", paragraph):
+                assert "make bench" in paragraph, paragraph
