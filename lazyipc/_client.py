@@ -19,10 +19,7 @@ from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import Wire
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._link import Link
-from lazyipc.errors import (
-    Disconnected,
-    LocalProtocolError,
-)
+from lazyipc.errors import Disconnected, IpcError, LocalProtocolError
 
 R = TypeVar("R")
 
