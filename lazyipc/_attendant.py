@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from lazyipc._core.events import Failed, Rejected, Requested, Responded
+from lazyipc._core.events import Rejected, Requested
 from lazyipc._session import Peer, Session
 from lazyipc._stats import Counts
 from lazyipc.errors import (
@@ -60,22 +60,22 @@ class Attendant:
         try:
             response = command.process(context)
         except Exception as error:  # noqa: BLE001 logged, and told to the client
-            session.owe(connection.send(Failed(call, self._told(command, error))))
+            session.owe(connection.fail(call, self._told(command, error)))
             return 1
         except BaseException as error:
             # Meant for the host, not for its client; the client is told, then the host is.
-            session.owe(connection.send(Failed(call, self._told(command, error))))
+            session.owe(connection.fail(call, self._told(command, error)))
             session.flush()
             session.is_whole = True
             raise
         try:
-            session.owe(connection.send(Responded(call, response)))
+            session.owe(connection.respond(call, response))
         except (EncodeError, MessageTooLarge) as error:
             self.counts.failed += 1
             name = type(command).__name__
             logger.error("%s: %s.process: its response cannot be sent: %s", self._path, name, error)
             told = error if isinstance(error, MessageTooLarge) else UnexpectedReply(str(error))
-            session.owe(connection.send(Failed(call, told)))
+            session.owe(connection.fail(call, told))
         return 1
 
     def _told(self, command: Any, error: BaseException) -> RemoteError:
@@ -99,7 +99,7 @@ class Attendant:
             return False
 
     def _reject(self, session: Session, call: int, error: IpcError) -> int:
-        session.owe(session.connection.send(Failed(call, error)))
+        session.owe(session.connection.fail(call, error))
         self.counts.rejected += 1
         logger.info("%s: rejected a request of %s: %s", self._path, session.peer, error)
         return 0

@@ -6,7 +6,6 @@ and the clock; what the bytes mean is the core's business. No thread, no event l
 
 from __future__ import annotations
 
-import itertools
 import os
 import select
 import time
@@ -16,12 +15,13 @@ from typing import Any, Literal, Self, TypeVar, overload
 from lazyipc._core.catalog import entry_of
 from lazyipc._core.command import Processes
 from lazyipc._core.events import Failed, Responded
-from lazyipc._core.framing import Wire
+from lazyipc._core.framing import BARE, Wire
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._link import Link
-from lazyipc.errors import Disconnected, IpcError, LocalProtocolError
+from lazyipc.errors import Disconnected, EncodeError, IpcError, LocalProtocolError
 
 R = TypeVar("R")
+P = TypeVar("P")
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds a call may take when neither the call nor the command says otherwise."""
@@ -134,7 +134,7 @@ class IpcClient:
         """
         seconds = self._seconds_for(command)
         deadline = time.monotonic() + seconds
-        answer = self._over_link(lambda link: link.call(command, seconds, deadline), deadline)
+        answer = self._over_link(Link.call, command, seconds, deadline)
         if isinstance(answer, Failed):
             raise answer.error
         value: R = answer.value
@@ -167,23 +167,31 @@ class IpcClient:
             return []
         seconds = max(map(self._seconds_for, batch))
         deadline = time.monotonic() + seconds
-        answers: Sequence[Responded | Failed]
-        if self._wire is Wire.BARE:
-            answers = [
-                self._over_link(lambda link, c=command: link.call(c, seconds, deadline), deadline)  # type: ignore[misc]
-                for command in batch
-            ]
+        if self._wire is BARE:
+            responses, failures = self._send_each(batch, seconds, deadline)
         else:
-            answers = self._over_link(lambda link: link.batch(batch, seconds, deadline), deadline)
-        results: list[Any] = []
-        for answer in answers:
-            if isinstance(answer, Responded):
-                results.append(answer.value)
-            elif return_exceptions:
-                results.append(answer.error)
+            responses, failures = self._over_link(Link.batch, batch, seconds, deadline)
+        if failures and not return_exceptions:
+            raise failures[min(failures)]
+        for position, error in failures.items():
+            responses[position] = error
+        return responses
+
+    def _send_each(
+        self, batch: Sequence[Any], seconds: float, deadline: float
+    ) -> tuple[list[Any], dict[int, IpcError]]:
+        """A batch on a wire that takes one command a connection."""
+        responses: list[Any] = [None] * len(batch)
+        failures: dict[int, IpcError] = {}
+        for position, command in enumerate(batch):
+            try:
+                answer = self._over_link(Link.call, command, seconds, deadline)
+            except (Disconnected, EncodeError) as error:
+                failures[position] = error
             else:
-                raise answer.error
-        return results
+                if isinstance(answer, Responded):
+                    responses[position] = answer.value
+        return responses, failures
 
     def _seconds_for(self, command: Any) -> float:
         if self._timeout is not None:
@@ -191,28 +199,35 @@ class IpcClient:
         own = entry_of(command.__class__).timeout
         return DEFAULT_TIMEOUT if own is None else own
 
-    def _over_link(self, step: Callable[[Link], R], deadline: float) -> R:
+    def _over_link(
+        self,
+        step: Callable[[Link, P, float, float], R],
+        sent: P,
+        seconds: float,
+        deadline: float,
+    ) -> R:
         """Take a step over the kept connection, or over a new one where that had ended."""
         if self._is_closed:
             raise LocalProtocolError("the client is closed")
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             kept = self._link
             link = kept or Link(self._path, self._wire, self._server_uids)
             self._link = link
             try:
-                return step(link)
+                return step(link, sent, seconds, deadline)
             except Disconnected as error:
                 # Never read by the server, so sending it again cannot run it twice.
-                is_bare = self._wire is Wire.BARE
+                is_bare = self._wire is BARE
                 again = link.request_bytes <= BARE_RETRY_BYTES if is_bare else kept is not None
                 if error.started != "no" or not again or time.monotonic() >= deadline:
                     raise
                 if attempt > BARE_QUICK_ATTEMPTS:
                     select.poll().poll(1)
             finally:
-                if link.is_broken or self._wire is Wire.BARE:
+                if link.is_broken or self._wire is BARE:
                     self._disconnect()
-        raise AssertionError("an endless count ended")
 
     def _disconnect(self) -> None:
         link, self._link = self._link, None

@@ -53,12 +53,9 @@ class Door:
         self.fd = listener.fileno()
         self.is_closed = False
         """Nobody is accepted: the server is full, or the system out of descriptors."""
-        poller.register(self.fd, READ)
-
-    @property
-    def is_resting(self) -> bool:
+        self.is_resting = False
         """Closed until a moment, and no client's leaving will tell when that has come."""
-        return self.is_closed and self._reopen_at > 0
+        poller.register(self.fd, READ)
 
     def accept(self, room: int, now: int, stop: int) -> Iterator[tuple[socket.socket, Peer]]:
         """Those who may come in, as far as there is room and time.
@@ -99,14 +96,14 @@ class Door:
 
     def _close_until(self, reopen_at: int) -> None:
         self.is_closed = True
+        self.is_resting = reopen_at > 0
         self._reopen_at = reopen_at
         self._poller.modify(self.fd, 0)
 
     def reopen(self, now: int) -> None:
         """Accept again, unless it is too early."""
         if now >= self._reopen_at:
-            self.is_closed = False
-            self._reopen_at = 0
+            self.is_closed = self.is_resting = False
             self._poller.modify(self.fd, READ)
 
     def close(self) -> None:

@@ -11,16 +11,16 @@ import itertools
 import math
 import select
 import socket
-import time
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import Any
 
 from lazyipc._core.connection import ClientConnection
-from lazyipc._core.events import Failed, Requested, Responded
-from lazyipc._core.framing import Wire
+from lazyipc._core.events import Failed, Responded
+from lazyipc._core.framing import BARE, Wire
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
-from lazyipc.errors import Disconnected, EncodeError, ReplyTimeout, Started
+from lazyipc.errors import Disconnected, EncodeError, IpcError, ReplyTimeout, Started
 
 RECEIVE_BYTES = 65536
 LARGE_RECEIVE_BYTES = 1 << 20
@@ -28,8 +28,8 @@ BATCH_BYTES = 65536
 """How much of a batch is written at once: enough to save system calls, little enough that the
 server is at work while the rest is encoded."""
 
-LONGEST_SLEEP_MILLISECONDS = 1_000_000
-"""poll(2) takes an int; nobody minds waking once in a quarter of an hour."""
+LONGEST_SLEEP_SECONDS = 1000
+"""poll(2) takes an int, and math.inf is none; nobody minds waking four times an hour."""
 
 SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
@@ -72,7 +72,7 @@ class Link:
     def call(self, command: Any, seconds: float, deadline: float) -> Responded | Failed:
         """Send one command and wait for its answer."""
         call = next(self._calls)
-        data = self._connection.send(_requested(call, command, seconds, deadline))
+        data = self._connection.request(call, command, *_in_ns(seconds, deadline))
         self.is_broken = True  # until the stream is known to be whole again
         self._started = "no"
         self.request_bytes = len(data)
@@ -83,29 +83,30 @@ class Link:
             unsent = unsent[self._write(connected, unsent) :]
         answer = None
         while answer is None:
-            if self._readable.poll(_milliseconds(deadline - time.monotonic())):
+            if self._readable.poll(_milliseconds(deadline - monotonic())):
                 answer = self._read(connected)
-            elif time.monotonic() >= deadline:
+            elif monotonic() >= deadline:
                 self._connection.forget(call)
-                self.is_broken = self._connection.wire is Wire.BARE
+                self.is_broken = self._connection.wire is BARE
                 raise _no_reply(self._path, seconds, "unknown")
         self.is_broken = False
         return answer
 
     def batch(
         self, commands: Sequence[Any], seconds: float, deadline: float
-    ) -> list[Responded | Failed]:
-        """Send many commands, reading while writing, and wait for all answers."""
+    ) -> tuple[list[Any], dict[int, IpcError]]:
+        """Send many commands, reading while writing, and wait for all answers.
+
+        Returns:
+            The responses in order, and the errors by their place in that order.
+        """
         first = next(self._calls)
         self._calls = itertools.count(first + len(commands))
-        requests = [
-            _requested(call, command, seconds, deadline)
-            for call, command in enumerate(commands, first)
-        ]
-        answers: dict[int, Responded | Failed] = {}
+        responses: list[Any] = [None] * len(commands)
+        failures: dict[int, IpcError] = {}
         self.is_broken = True
         self._started = "no"
-        pieces = self._pieces(requests, answers)
+        pieces = self._pieces(first, commands, _in_ns(seconds, deadline), failures)
         connected = self._connected(deadline)
         unsent = memoryview(next(pieces, b""))
         while unsent or self._connection.open_count:
@@ -118,22 +119,30 @@ class Link:
             if self._wait(connected, events, deadline, seconds) & ~select.POLLOUT:
                 answer = self._read(connected)
                 while answer is not None:
-                    answers[answer.call] = answer
+                    if isinstance(answer, Failed):
+                        failures[answer.call - first] = answer.error
+                    else:
+                        responses[answer.call - first] = answer.value
                     answer = self._connection.next_event()
         self.is_broken = False
-        return [answers[request.call] for request in requests]
+        return responses, failures
 
     def _pieces(
-        self, requests: Sequence[Requested], answers: dict[int, Responded | Failed]
+        self,
+        first: int,
+        commands: Sequence[Any],
+        times: tuple[int | None, int | None],
+        failures: dict[int, IpcError],
     ) -> Iterator[bytes]:
         """The batch's bytes, encoded as they are written; what does not encode has failed."""
         parts: list[bytes] = []
         size = 0
-        for request in requests:
+        request = self._connection.request
+        for call, command in enumerate(commands, first):
             try:
-                data = self._connection.send(request)
+                data = request(call, command, *times)
             except EncodeError as error:
-                answers[request.call] = Failed(request.call, error)
+                failures[call - first] = error
                 continue
             parts.append(data)
             size += len(data)
@@ -149,10 +158,10 @@ class Link:
         poll = select.poll()
         poll.register(connected, events)
         while True:
-            ready = poll.poll(_milliseconds(deadline - time.monotonic()))
+            ready = poll.poll(_milliseconds(deadline - monotonic()))
             if ready:
                 return ready[0][1]
-            if time.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 raise _no_reply(self._path, seconds, self._started)
 
     def _write(self, connected: socket.socket, data: bytes | memoryview) -> int:
@@ -178,8 +187,9 @@ class Link:
     def _read(self, connected: socket.socket) -> Responded | Failed | None:
         """Read once; the first answer that is whole now, or None."""
         wanted = self._connection.wanted_bytes
+        size = RECEIVE_BYTES if wanted <= RECEIVE_BYTES else min(wanted, LARGE_RECEIVE_BYTES)
         try:
-            data = connected.recv(min(max(wanted, RECEIVE_BYTES), LARGE_RECEIVE_BYTES))
+            data = connected.recv(size)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -208,19 +218,18 @@ class Link:
         )
 
 
-def _requested(call: int, command: Any, seconds: float, deadline: float) -> Requested:
+def _in_ns(seconds: float, deadline: float) -> tuple[int | None, int | None]:
+    """A deadline as it travels: the instant, and the time left."""
     if seconds == math.inf:
-        return Requested(call, command, None, None)
-    return Requested(call, command, int(deadline * 1e9), int(seconds * 1e9))
+        return None, None
+    return int(deadline * 1e9), int(seconds * 1e9)
 
 
-def _milliseconds(seconds: float) -> int | None:
+def _milliseconds(seconds: float) -> int:
     """Seconds for poll(2), rounded up; a long sleep is cut, and its caller sleeps again."""
-    return (
-        min(max(math.ceil(seconds * 1000), 0), LONGEST_SLEEP_MILLISECONDS)
-        if seconds < math.inf
-        else None
-    )
+    if seconds > LONGEST_SLEEP_SECONDS:
+        return LONGEST_SLEEP_SECONDS * 1000
+    return int(seconds * 1000) + 1 if seconds > 0 else 0
 
 
 def _no_reply(path: str, seconds: float, started: Started) -> ReplyTimeout:

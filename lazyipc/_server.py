@@ -11,32 +11,39 @@ import logging
 import math
 import os
 import socket
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from time import monotonic_ns
 from typing import Any, Generic, Self
 
 from lazyipc._attendant import Attendant, Authorize
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.command import ContextT, ProcessesIn
 from lazyipc._core.connection import ServerConnection
-from lazyipc._core.events import Failed, Rejected, Requested
 from lazyipc._core.framing import Wire
 from lazyipc._core.limits import Limits
 from lazyipc._door import Door
 from lazyipc._io import clock, ownership, poller, sockets
 from lazyipc._io.fds import OwnedFd, abandon_in_child
+from lazyipc._io.poller import HANGUP, READ, WRITE
 from lazyipc._session import Peer, Session
 from lazyipc._stats import Counts, Stats
 from lazyipc.errors import LocalProtocolError, RemoteProtocolError
 
 logger = logging.getLogger("lazyipc")
 
+LONGEST_POLL_SECONDS = 1e9
+"""A budget of math.inf in numbers: thirty years."""
+
 REPLY_DELAY_NS = 1_000_000
 """Replies to one client's commands are written together, but none waits longer for the next than
 this; another client's command never delays them."""
+
+
+REPLY_BYTES = 65536
+"""Nor are more bytes than this gathered before they are written."""
 
 
 class IpcServer(Generic[ContextT]):
@@ -105,7 +112,7 @@ class IpcServer(Generic[ContextT]):
         except BaseException:
             self._release()
             raise
-        self._poller.register(self._wake.fileno(), poller.READ)
+        self._poller.register(self._wake.fileno(), READ)
         accepts = self._limits.accepts_per_poll
         self._door = Door(self.path, listener, self._poller, accepts, self._counts)
         self._attendant = Attendant(self.path, authorize, self._counts)
@@ -257,15 +264,15 @@ class IpcServer(Generic[ContextT]):
         limits = self._limits
         seconds = limits.seconds_per_poll if max_seconds is None else max_seconds
         messages = limits.messages_per_poll if max_messages is None else max_messages
-        now = time.monotonic_ns()
-        stop = now + int(min(seconds, 1e9) * 1e9)
+        now = monotonic_ns()
+        stop = now + int(min(seconds, LONGEST_POLL_SECONDS) * 1e9)
         self._is_running = True
         self._poll = _raise_reentered
         try:
             self._take_in(ready, now, stop)
             if self._begun:
                 self._drop_the_late(now)
-            return self._run(context, messages, stop) if self._runnable else 0
+            return self._run(context, messages, now, stop) if self._runnable else 0
         except BaseException:
             self._recover()
             raise
@@ -288,10 +295,11 @@ class IpcServer(Generic[ContextT]):
         if self._is_closing:
             self.close()
             return
-        if self._door.is_closed and len(self._sessions) < self._limits.clients:
-            self._door.reopen(now)
+        door = self._door
+        if door.is_closed and len(self._sessions) < self._limits.clients:
+            door.reopen(now)
         runnable = bool(self._runnable)
-        self._needs_turn = runnable or bool(self._begun) or self._door.is_resting
+        self._needs_turn = runnable or bool(self._begun) or door.is_resting
         if runnable is not self._is_awake:
             self._is_awake = runnable
             if runnable:
@@ -300,36 +308,36 @@ class IpcServer(Generic[ContextT]):
                 os.eventfd_read(self._wake.fileno())
 
     def _take_in(self, ready: poller.Ready, now: int, stop: int) -> None:
-        """Accept and read; hang-ups come first, so that nothing is run for nobody."""
+        """Accept, write what waited, read; whoever hung up is dropped before anything is run."""
+        door_fd = self._door.fd
+        for fd, _ in ready:
+            if fd == door_fd:
+                room = self._limits.clients - len(self._sessions)
+                for connected, peer in self._door.accept(room, now, stop):
+                    self._admit(connected, peer)
+                # Look again: who just came has most often sent its command already, or is gone.
+                ready = self._poller.poll(0)
+                break
         sessions = self._sessions
-        if any(fd == self._door.fd for fd, _ in ready):
-            room = self._limits.clients - len(self._sessions)
-            for connected, peer in self._door.accept(room, now, stop):
-                self._admit(connected, peer)
-            # Look again: whoever just came has most often sent its command already, or is gone.
-            ready = self._poller.poll(0)
-        for fd, mask in ready:
-            if mask & poller.HANGUP and fd in sessions:
-                self._drop(sessions[fd])
         for fd, mask in ready:
             session = sessions.get(fd)
             if session is None:
                 continue
-            if mask & poller.WRITE:
-                self._flush(session, now)
-            if mask & poller.READ:
-                self._read(session, now, stop)
-                if time.monotonic_ns() >= stop:
+            if mask & HANGUP:
+                self._drop(session)
+                continue
+            if mask & WRITE:
+                session.flush()
+                self._settle(session, now)
+            if mask & READ and not session.is_queued:  # what it sent before comes first
+                session.receive(now)
+                if len(ready) > 1 and monotonic_ns() >= stop:
+                    self._enqueue(session)
                     return
+            self._enqueue(session)
 
-    def _read(self, session: Session, now: int, stop: int) -> None:
-        session.receive(now)
-        while session.connection.wanted_bytes > 0 and time.monotonic_ns() < stop:
-            if not session.receive(now):
-                break
-        if session.gone:
-            self._drop(session)
-        elif not session.is_queued:
+    def _enqueue(self, session: Session) -> None:
+        if not session.is_queued:
             session.is_queued = True
             self._runnable.append(session)
 
@@ -343,73 +351,70 @@ class IpcServer(Generic[ContextT]):
         )
         self._sessions[connected.fileno()] = Session(connected, peer, connection, self._poller)
 
-    def _run(self, context: ContextT, messages: int, stop: int) -> int:
+    def _run(self, context: ContextT, messages: int, now: int, stop: int) -> int:
         """Run complete commands, one of each client in turn, until they or the budget end."""
         runnable = self._runnable
+        serve = self._attendant.serve
         done = 0
-        now = time.monotonic_ns()
         writing: Session | None = None
         write_at = 0
         while runnable and done < messages and not self._is_closing:
             session = runnable.popleft()
-            if writing is not None and (session is not writing or now >= write_at):
+            if writing is not None and (
+                session is not writing or now >= write_at or writing.owed_bytes >= REPLY_BYTES
+            ):
                 self._flush(writing, now)
                 writing = None
-            if session.gone or session.is_backlogged:
+            if session.gone or session.backlog is not None:
                 session.is_queued = False
+                self._settle(session, now)
                 continue
             session.is_whole = False
-            event = self._next_event(session)
-            if event is None:
+            try:
+                event = session.connection.next_event()
+            except RemoteProtocolError as error:
+                self._end_stream(session, error)
+                event = None
+            if event is not None:
+                if self._begun:
+                    self._begun.pop(session, None)
+                if writing is None:
+                    writing, write_at = session, now + REPLY_DELAY_NS
+                done += serve(session, event, context, now)
+            elif not (session.connection.wanted_bytes and session.receive(now)):
                 session.is_whole = True
                 session.is_queued = False
                 self._settle(session, now)
                 continue
-            if self._begun:
-                self._begun.pop(session, None)
-            if writing is None:
-                writing, write_at = session, now + REPLY_DELAY_NS
-            done += self._attendant.serve(session, event, context, now)
             session.is_whole = True
             runnable.append(session)
-            now = time.monotonic_ns()
+            now = monotonic_ns()
             if now >= stop:
                 break
         if writing is not None:
             self._flush(writing, now)
         return done
 
-    def _next_event(self, session: Session) -> Requested | Rejected | None:
-        connection = session.connection
-        try:
-            return connection.next_event()
-        except RemoteProtocolError as error:
-            logger.warning("%s: closed the client of %s: %s", self.path, session.peer, error)
-            self._counts.dropped += 1
-            if connection.wire is Wire.FRAMED:
-                session.owe(connection.send(Failed(0, error)))
-            connection.finished = True
-            session.flush()
-            return None
+    def _end_stream(self, session: Session, error: RemoteProtocolError) -> None:
+        """Nothing more of it can be understood: say so, where that can be said, and close."""
+        logger.warning("%s: closed the client of %s: %s", self.path, session.peer, error)
+        self._counts.dropped += 1
+        session.connection.wanted_bytes = 0
+        session.owe(session.connection.fail(0, error))
+        session.flush()
 
     def _flush(self, session: Session, now: int) -> None:
-        session.flush()
-        self._settle(session, now)
+        if not session.flush():
+            self._settle(session, now)
 
     def _settle(self, session: Session, now: int) -> None:
-        """See whether a client is done, owes us a rest, or may be read on."""
+        """Close a client that is done; remember since when one keeps us waiting."""
         if session.is_done:
             self._drop(session)
-            return
-        if session.is_backlogged or (
-            not session.is_queued and session.connection.is_within_message
-        ):
+        elif session.backlog is not None or session.connection.wanted_bytes:
             self._begun.setdefault(session, now)
         else:
             self._begun.pop(session, None)
-            if not session.is_queued and len(session.connection.buffer):
-                session.is_queued = True
-                self._runnable.append(session)
 
     def _drop_the_late(self, now: int) -> None:
         late = now - int(self._limits.half_message_seconds * 1e9)

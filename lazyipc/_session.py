@@ -50,17 +50,18 @@ class Session:
     """
 
     __slots__ = (
-        "_backlog",
         "_fd",
         "_interest",
         "_owed",
         "_poller",
+        "backlog",
         "connected",
         "connection",
         "ended",
         "gone",
         "is_queued",
         "is_whole",
+        "owed_bytes",
         "peer",
         "received_bytes",
         "sent_bytes",
@@ -79,7 +80,9 @@ class Session:
         self._poller = poller
         self._fd = connected.fileno()
         self._owed: list[bytes] = []
-        self._backlog: memoryview | None = None
+        self.owed_bytes = 0
+        self.backlog: memoryview | None = None
+        """What the kernel refused; until it is gone the client is neither read nor run."""
         self._interest = READ
         self.ended = False
         """It will send no more."""
@@ -94,33 +97,29 @@ class Session:
         poller.register(self._fd, READ)
 
     @property
-    def is_backlogged(self) -> bool:
-        """The kernel refused bytes for it; until they are gone it is neither read nor run."""
-        return self._backlog is not None
-
-    @property
     def is_done(self) -> bool:
         """Nothing is left to do but close."""
         if self.gone:
             return True
-        return (
-            self._backlog is None
-            and not self._owed
-            and (self.connection.finished or (self.ended and not self.is_queued))
-        )
+        if self.backlog is not None or self._owed:
+            return False
+        return self.connection.finished or (self.ended and not self.is_queued)
 
     def receive(self, now_ns: int) -> bool:
-        """Read once; False when there was nothing to read.
+        """Read once; False when nothing came.
 
         Args:
             now_ns: the time, on the clock of the connection.
         """
-        size = RECEIVE_BYTES
-        wanted = self.connection.wanted_bytes
-        if wanted > size:
-            size = min(wanted, LARGE_RECEIVE_BYTES)
+        connection = self.connection
+        wanted = connection.wanted_bytes
+        size = RECEIVE_BYTES if wanted <= RECEIVE_BYTES else min(wanted, LARGE_RECEIVE_BYTES)
         try:
             data = self.connected.recv(size, NO_WAIT)
+            if data:
+                self.received_bytes += len(data)
+                connection.receive_data(data, now_ns)
+                return True
         except BlockingIOError:
             return False
         except OSError:
@@ -129,44 +128,50 @@ class Session:
         except BaseException:
             self.gone = True  # an interrupt may have swallowed what was read
             raise
-        if not data:
-            self.ended = True
-            self._watch(0)
-            return False
-        self.received_bytes += len(data)
-        self.connection.receive_data(data, now_ns)
-        return True
+        self.ended = True
+        self._watch(0)
+        return False
 
     def owe(self, data: bytes) -> None:
         """Add to what is written at the next flush."""
-        self._owed.append(data)
+        if data:
+            self._owed.append(data)
+            self.owed_bytes += len(data)
 
-    def flush(self) -> None:
-        """Write what is owed; what the kernel refuses waits for writability."""
+    def flush(self) -> bool:
+        """Write what is owed; what the kernel refuses waits for writability.
+
+        Returns:
+            Whether all is written and the client goes on; else the server must see to it.
+        """
         owed = self._owed
-        if self._backlog is not None:
-            owed.insert(0, bytes(self._backlog))
-            self._backlog = None
-        if not owed or self.gone:
-            return
-        data = owed[0] if len(owed) == 1 else b"".join(owed)
-        owed.clear()
+        if self.gone or not (owed or self.backlog):
+            return False
+        data: bytes | memoryview
+        if self.backlog is not None:
+            data, self.backlog = self.backlog, None  # nothing is owed meanwhile: it is not run
+        else:
+            data = owed[0] if len(owed) == 1 else b"".join(owed)
+            owed.clear()
+            self.owed_bytes = 0
         try:
             sent = self.connected.send(data, SEND_FLAGS)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.gone = True
-            return
+            return False
         except BaseException:
             self.gone = True  # an interrupt hides how much was written
             raise
         self.sent_bytes += sent
         if sent < len(data):
-            self._backlog = memoryview(data)[sent:]
+            self.backlog = memoryview(data)[sent:]
             self._watch(WRITE)
-        elif self._interest == WRITE:
+            return False
+        if self._interest == WRITE:
             self._watch(0 if self.ended else READ)
+        return not (self.ended or self.connection.finished)
 
     def _watch(self, mask: int) -> None:
         if mask != self._interest:

@@ -114,8 +114,8 @@ def entry_of(model: type) -> Entry:
     Raises:
         SchemaError: the class is no command, or cannot travel.
     """
-    made: Entry | None = model.__dict__.get("__lazyipc_entry__")
-    if made is None:
+    made: Entry | None = getattr(model, "__lazyipc_entry__", None)
+    if made is None or made.model is not model:
         made = _make_entry(model)
         model.__lazyipc_entry__ = made  # type: ignore[attr-defined]
     return made

@@ -73,7 +73,6 @@ class Codec(Generic[T]):
         data: bytes | bytearray | memoryview,
         start: int = 0,
         end: int | None = None,
-        *,
         elements: int = DEFAULT_ELEMENTS,
     ) -> T:
         """The value that takes exactly the bytes from `start` to `end`.

@@ -1,7 +1,7 @@
-"""The protocol without I/O: bytes in, events out; events in, bytes out. One class for each role.
+"""The protocol without I/O: bytes in, events out; answers in, bytes out. One class for each role.
 
 A driver feeds what it received to `receive_data`, takes events from `next_event` until None ("need
-more"), and writes what `send` returns. Knows no socket, selector, clock or log.
+more"), and writes what the methods that make messages return. Knows no socket, clock or log.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from lazyipc._core.codec import DEFAULT_ELEMENTS, DEFAULT_MESSAGE_BYTES, Extent
 from lazyipc._core.events import Failed, Rejected, Requested, Responded
 from lazyipc._core.failure import SCHEMA_MISMATCH, error_of, failure_of, read_failure
 from lazyipc._core.framing import (
+    BARE,
+    FRAMED,
     HEADER,
-    MAGIC,
     NEVER_NS,
     REQUEST,
     REQUEST_EXTRA_BYTES,
+    REQUEST_OPENING,
     RESPONSE,
-    RESPONSE_EXTRA_BYTES,
-    VERSION,
+    RESPONSE_OPENING,
     Kind,
     ReceiveBuffer,
     Wire,
@@ -36,8 +37,10 @@ from lazyipc._core.framing import (
     read_header,
     tell_wire,
 )
+from lazyipc._core.schema import FINGERPRINT_BYTES
 from lazyipc.errors import (
     DecodeError,
+    IpcError,
     LocalProtocolError,
     MessageTooLarge,
     RemoteProtocolError,
@@ -69,10 +72,12 @@ class ServerConnection:
         "_extent",
         "_message_bytes",
         "_open",
+        "_payload_bytes",
         "_received_ns",
         "_wires",
         "buffer",
         "finished",
+        "wanted_bytes",
         "wire",
     )
 
@@ -89,6 +94,7 @@ class ServerConnection:
         self._by_fingerprint = catalog.by_fingerprint
         self._wires = wires
         self._message_bytes = message_bytes
+        self._payload_bytes = message_bytes + REQUEST_EXTRA_BYTES
         self._elements = elements
         self._clock = clock
         self._received_ns = 0
@@ -97,6 +103,8 @@ class ServerConnection:
         self.buffer = ReceiveBuffer()
         self.wire: Wire | None = None
         """What this client speaks, once it is known."""
+        self.wanted_bytes = 0
+        """How many bytes the message under way lacks, at least; 0 if none is under way."""
         self.finished = False
         """Nothing more will be read or answered: write what is owed, then close."""
 
@@ -110,72 +118,75 @@ class ServerConnection:
         self._received_ns = now_ns
         self.buffer.append(data)
 
-    @property
-    def is_within_message(self) -> bool:
-        """Whether a message has begun that is not all there; asked after `next_event` gave None."""
-        return len(self.buffer) > 0 and not self.finished
-
-    @property
-    def wanted_bytes(self) -> int:
-        """How many bytes the message under way still lacks: at least so many, 0 if none is."""
-        buffer = self.buffer
-        if self.wire is Wire.BARE:
-            return int(self._extent is not None and not self.finished)
-        if self.wire is None or len(buffer) < HEADER.size:
-            return 0
-        size = int(HEADER.unpack_from(buffer.data, buffer.start)[3])
-        return HEADER.size + min(size, self._message_bytes) - len(buffer)
-
     def next_event(self) -> Requested | Rejected | None:
         """The next request, one to reject, or None for "need more".
 
         Raises:
             RemoteProtocolError: the stream cannot go on; answer and close.
         """
-        if self.finished:
-            return None
-        if self.wire is None:
-            self.wire = tell_wire(self.buffer.data, self._wires, untagged=self._catalog.is_untagged)
-            if self.wire is None:
-                return None
-        return self._next_framed() if self.wire is Wire.FRAMED else self._next_bare()
-
-    def _next_framed(self) -> Requested | Rejected | None:
+        if self.wire is not FRAMED or self.finished:
+            return self._next_otherwise()
         buffer = self.buffer
         data, start = buffer.data, buffer.start
-        have = len(data) - start
-        if have < HEADER.size:
-            return None
-        kind, size, call = read_header(data, start, self._message_bytes + REQUEST_EXTRA_BYTES)
+        if len(data) - start < REQUEST.size:
+            return self._next_odd()
+        opening, size, call, fingerprint, clock, deadline, left = REQUEST.unpack_from(data, start)
+        if opening != REQUEST_OPENING or not REQUEST_EXTRA_BYTES <= size <= self._payload_bytes:
+            return self._next_odd()
         end = start + HEADER.size + size
-        if have < HEADER.size + size:
+        if end > len(data):
+            self.wanted_bytes = end - len(data)
             return None
-        buffer.start = end
-        if kind != Kind.REQUEST:
-            return Rejected(call, RemoteProtocolError(f"a server takes no frame of kind {kind}"))
-        if size < REQUEST_EXTRA_BYTES:
-            reason = f"a request has at least {REQUEST_EXTRA_BYTES} bytes of payload, not {size}"
-            return Rejected(call, DecodeError(reason, offset=0))
         if call in self._open:
             raise RemoteProtocolError(f"call {call} is under way and cannot begin again")
-        _, _, _, _, _, fingerprint, clock, deadline, left = REQUEST.unpack_from(data, start)
+        self.wanted_bytes = 0
+        buffer.start = end
         entry = self._by_fingerprint.get(fingerprint)
         if entry is None:
             return Rejected(call, self._catalog.mismatch(fingerprint))
         try:
-            command = self._decode(entry, data, start + REQUEST.size, end)
+            if size < VIEW_BYTES:
+                command = entry.codec.decode(data, start + REQUEST.size, end, self._elements)
+            else:
+                with memoryview(data) as view:
+                    command = entry.codec.decode(view, start + REQUEST.size, end, self._elements)
         except RemoteProtocolError as error:
             return Rejected(call, error)
         self._open[call] = entry
         if clock != self._clock or clock == UNKNOWN_CLOCK:
             deadline = NEVER_NS if left == NEVER_NS else self._received_ns + left
-        return Requested(call, command, None if deadline == NEVER_NS else deadline, left)
+        return Requested(call, command, None if deadline == NEVER_NS else deadline)
 
-    def _decode(self, entry: Entry, data: bytes | bytearray, start: int, end: int) -> Any:
-        if end - start < VIEW_BYTES:
-            return entry.codec.decode(data, start, end, elements=self._elements)
-        with memoryview(data) as view:
-            return entry.codec.decode(view, start, end, elements=self._elements)
+    def _next_otherwise(self) -> Requested | Rejected | None:
+        """The next event where this is not, or not yet, a framed stream."""
+        if self.finished:
+            return None
+        if self.wire is None:
+            data = self.buffer.data
+            self.wire = tell_wire(data, self._wires, untagged=self._catalog.is_untagged)
+            if self.wire is None:
+                self.wanted_bytes = len(data)
+                return None
+            return self.next_event()
+        return self._next_bare()
+
+    def _next_odd(self) -> Rejected | None:
+        """A frame that is no request, or not yet seen to be one."""
+        buffer = self.buffer
+        have = len(buffer)
+        if have < HEADER.size:
+            self.wanted_bytes = HEADER.size - have if have else 0
+            return None
+        kind, size, call = read_header(buffer.data, buffer.start, self._payload_bytes)
+        if have < HEADER.size + size:
+            self.wanted_bytes = HEADER.size + size - have
+            return None
+        self.wanted_bytes = 0
+        buffer.start += HEADER.size + size
+        if kind != Kind.REQUEST:
+            return Rejected(call, RemoteProtocolError(f"a server takes no frame of kind {kind}"))
+        reason = f"a request has at least {REQUEST_EXTRA_BYTES} bytes of payload, not {size}"
+        return Rejected(call, DecodeError(reason, offset=0))
 
     def _next_bare(self) -> Requested | None:
         pair = self._catalog.bare
@@ -186,45 +197,50 @@ class ServerConnection:
             )
         end = self._extent.find(data)
         if end is None:
+            self.wanted_bytes = 1
             return None
-        self.buffer.start = end
-        command = pair.command.decode(data, 0, end, elements=self._elements)
+        self.wanted_bytes = 0
+        self.buffer.start = len(data)
+        command = pair.command.decode(data, 0, end, self._elements)
         self._open[0] = None
         return Requested(0, command, None)
 
-    def send(self, event: Responded | Failed) -> bytes:
-        """The bytes that answer a call.
+    def respond(self, call: int, value: Any) -> bytes:
+        """The bytes of a response.
 
         Raises:
-            EncodeError: the response is not of the declared type; the call stays open.
+            EncodeError: the value is not of the declared type; the call stays open.
             MessageTooLarge: the response is over the limit; the call stays open.
             LocalProtocolError: the call is not open.
         """
-        call = event.call
-        if self.wire is Wire.BARE:
-            return self._send_bare(event)
-        if isinstance(event, Failed):
-            self._open.pop(call, None)
-            return frame(Kind.ERROR, call, failure_of(event.error).encode())
-        entry = self._open.get(call)
-        if entry is None:
+        if call not in self._open:
             raise LocalProtocolError(f"call {call} is not open and cannot be answered")
-        fingerprint, body = entry.reply.encode(event.value)
-        self._refuse_over(len(body))
+        entry = self._open[call]
+        if entry is None:
+            body = self._catalog.bare.response.encode(value)
+            self._refuse_over(len(body))
+            self.finished = True
+            del self._open[call]
+            return body
+        fingerprint, body = entry.reply.encode(value)
+        size = FINGERPRINT_BYTES + len(body)
+        if len(body) > self._message_bytes:
+            self._refuse_over(len(body))
         del self._open[call]
-        size = RESPONSE_EXTRA_BYTES + len(body)
-        return RESPONSE.pack(MAGIC, VERSION, 2, size, call, fingerprint) + body
+        return RESPONSE.pack(RESPONSE_OPENING, size, call, fingerprint) + body
 
-    def _send_bare(self, event: Responded | Failed) -> bytes:
-        if isinstance(event, Failed):
+    def fail(self, call: int, error: IpcError) -> bytes:
+        """The bytes that end a call with an error; under call 0, the stream.
+
+        A bare connection has no words for an error; it is finished.
+        """
+        self._open.pop(call, None)
+        if self.wire is not FRAMED:
             self.finished = True
             return b""
-        if self.finished or 0 not in self._open:
-            raise LocalProtocolError("a bare request is answered once")
-        body = self._catalog.bare.response.encode(event.value)
-        self._refuse_over(len(body))
-        self.finished = True
-        return body
+        if call == 0:
+            self.finished = True
+        return frame(Kind.ERROR, call, failure_of(error).encode())
 
     def _refuse_over(self, size: int) -> None:
         if size > self._message_bytes:
@@ -241,7 +257,17 @@ class ClientConnection:
         clock: the identity of the clock that deadlines are told on.
     """
 
-    __slots__ = ("_bare", "_clock", "_extent", "_message_bytes", "_open", "buffer", "wire")
+    __slots__ = (
+        "_bare",
+        "_clock",
+        "_extent",
+        "_failures",
+        "_open",
+        "_payload_bytes",
+        "buffer",
+        "wanted_bytes",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -250,67 +276,64 @@ class ClientConnection:
         message_bytes: int = DEFAULT_MESSAGE_BYTES,
         clock: bytes = UNKNOWN_CLOCK,
     ) -> None:
-        if wire not in (Wire.FRAMED, Wire.BARE):
+        if wire is not FRAMED and wire is not BARE:
             raise LocalProtocolError(f"a client speaks one wire, not {wire}")
         self.wire = wire
-        self._message_bytes = message_bytes
+        self._payload_bytes = message_bytes + FINGERPRINT_BYTES
         self._clock = clock
         self._open: dict[int, Entry] = {}
+        self._failures: list[Failed] = []
         self._bare: BarePair | None = None
         self._extent: Extent | None = None
         self.buffer = ReceiveBuffer()
-
-    @property
-    def wanted_bytes(self) -> int:
-        """How many bytes the answer under way still lacks, where that is known; else 0."""
-        buffer = self.buffer
-        if self.wire is Wire.BARE or len(buffer) < HEADER.size:
-            return 0
-        size = int(HEADER.unpack_from(buffer.data, buffer.start)[3])
-        return HEADER.size + min(size, self._message_bytes) - len(buffer)
+        self.wanted_bytes = 0
+        """How many bytes the answer under way lacks, at least; 0 if none is under way."""
 
     @property
     def open_count(self) -> int:
         """Calls sent and not yet answered."""
         return len(self._open)
 
-    def send(self, event: Requested) -> bytes:
+    def request(
+        self, call: int, command: Any, deadline_ns: int | None, left_ns: int | None
+    ) -> bytes:
         """The bytes of a request.
+
+        Args:
+            call: the number its answer will carry; never 0.
+            command: the command.
+            deadline_ns: when we stop waiting, on our CLOCK_MONOTONIC; None for never.
+            left_ns: how long that is from now; None for ever.
 
         Raises:
             SchemaError: the command's class cannot travel.
             EncodeError: the command does not fit its own type.
             LocalProtocolError: the call is open already.
         """
-        command = event.command
         entry = entry_of(command.__class__)
-        if event.call in self._open:
-            raise LocalProtocolError(f"call {event.call} is open already")
-        if self.wire is Wire.BARE:
-            return self._send_bare(event, entry)
+        if call in self._open:
+            raise LocalProtocolError(f"call {call} is open already")
+        if self.wire is BARE:
+            return self._request_bare(call, command, entry)
         body = entry.codec.encode(command)
-        self._open[event.call] = entry
-        return (
-            REQUEST.pack(
-                MAGIC,
-                VERSION,
-                1,
-                REQUEST_EXTRA_BYTES + len(body),
-                event.call,
-                entry.fingerprint,
-                self._clock,
-                NEVER_NS if event.deadline_ns is None else event.deadline_ns,
-                NEVER_NS if event.left_ns is None else event.left_ns,
-            )
-            + body
+        self._open[call] = entry
+        header = REQUEST.pack(
+            REQUEST_OPENING,
+            REQUEST_EXTRA_BYTES + len(body),
+            call,
+            entry.fingerprint,
+            self._clock,
+            NEVER_NS if deadline_ns is None else deadline_ns,
+            NEVER_NS if left_ns is None else left_ns,
         )
+        return header + body
 
-    def _send_bare(self, event: Requested, entry: Entry) -> bytes:
+    def _request_bare(self, call: int, command: Any, entry: Entry) -> bytes:
         if self._bare is not None:
             raise LocalProtocolError("a bare connection carries one request")
-        self._bare = bare_pair(root_of(event.command.__class__))
-        self._open[event.call] = entry
-        return self._bare.command.encode(event.command)
+        self._bare = bare_pair(root_of(command.__class__))
+        self._open[call] = entry
+        return self._bare.command.encode(command)
 
     def forget(self, call: int) -> None:
         """Stop waiting for a call; its answer, when it comes, is nobody's."""
@@ -326,54 +349,72 @@ class ClientConnection:
         Raises:
             RemoteProtocolError: the stream cannot go on; close.
         """
-        if self.wire is Wire.BARE:
+        if self.wire is BARE:
             return self._next_bare(at_end=False)
+        buffer = self.buffer
         while True:
-            buffer = self.buffer
             data, start = buffer.data, buffer.start
-            have = len(data) - start
-            if have < HEADER.size:
+            if len(data) - start >= RESPONSE.size:
+                opening, size, call, fingerprint = RESPONSE.unpack_from(data, start)
+                if opening == RESPONSE_OPENING and size <= self._payload_bytes:
+                    end = start + HEADER.size + size
+                    if end > len(data):
+                        self.wanted_bytes = end - len(data)
+                        return None
+                    self.wanted_bytes = 0
+                    buffer.start = end
+                    entry = self._open.pop(call, None)
+                    if entry is not None:
+                        return self._answer(entry, call, fingerprint, start + RESPONSE.size, end)
+                    continue
+            if not self._take_odd():
                 return None
-            kind, size, call = read_header(data, start, self._message_bytes + RESPONSE_EXTRA_BYTES)
-            if have < HEADER.size + size:
-                return None
-            buffer.start = end = start + HEADER.size + size
-            if kind == Kind.RESPONSE:
-                entry = self._open.pop(call, None)
-                if entry is not None:
-                    return self._response(entry, call, data, start, end)
-            elif kind == Kind.ERROR:
-                entry = self._open.pop(call, None)
-                failed = self._failed(entry, call, data, start + HEADER.size, end)
-                if failed is not None:
-                    return failed
+            if self._failures:
+                return self._failures.pop()
 
-    def _response(
-        self, entry: Entry, call: int, data: bytes | bytearray, start: int, end: int
+    def _answer(
+        self, entry: Entry, call: int, fingerprint: bytes, start: int, end: int
     ) -> Responded | Failed:
-        if end - start < RESPONSE.size:
-            raise DecodeError("a response has at least 8 bytes of payload", offset=0)
-        fingerprint = RESPONSE.unpack_from(data, start)[5]
+        data = self.buffer.data
         try:
             if end - start < VIEW_BYTES:
-                value = entry.reply.decode(fingerprint, data, start + RESPONSE.size, end)
-            else:
-                with memoryview(data) as view:
-                    value = entry.reply.decode(fingerprint, view, start + RESPONSE.size, end)
+                return Responded(call, entry.reply.decode(fingerprint, data, start, end))
+            with memoryview(data) as view:
+                return Responded(call, entry.reply.decode(fingerprint, view, start, end))
         except RemoteProtocolError as error:
             return Failed(call, error)
-        return Responded(call, value)
 
-    def _failed(
-        self, entry: Entry | None, call: int, data: bytes | bytearray, start: int, end: int
-    ) -> Failed | None:
+    def _take_odd(self) -> bool:
+        """Pass a frame that is no response; False while it is not all there."""
+        buffer = self.buffer
+        have = len(buffer)
+        if have < HEADER.size:
+            self.wanted_bytes = HEADER.size - have if have else 0
+            return False
+        data, start = buffer.data, buffer.start
+        kind, size, call = read_header(data, start, self._payload_bytes)
+        if have < HEADER.size + size:
+            self.wanted_bytes = HEADER.size + size - have
+            return False
+        self.wanted_bytes = 0
+        buffer.start = end = start + HEADER.size + size
+        if kind == Kind.RESPONSE:
+            raise DecodeError(f"a response of {size} bytes has no fingerprint", offset=0)
+        if kind == Kind.ERROR:
+            self._take_error(call, data, start + HEADER.size, end)
+        return True
+
+    def _take_error(self, call: int, data: bytes | bytearray, start: int, end: int) -> None:
         failure = read_failure(data, start, end)
+        entry = self._open.pop(call, None)
         if entry is not None and failure.code == SCHEMA_MISMATCH:
-            return Failed(call, mismatch_seen_by_client(entry, failure.detail))
+            self._failures.append(Failed(call, mismatch_seen_by_client(entry, failure.detail)))
+            return
         error = error_of(failure)
         if call == 0:
             raise RemoteProtocolError(f"the server ended the connection: {error}") from error
-        return Failed(call, error) if entry is not None else None
+        if entry is not None:
+            self._failures.append(Failed(call, error))
 
     def receive_end(self) -> Responded | None:
         """The peer has closed: an answer of no bytes is only known to be whole now.
@@ -381,7 +422,7 @@ class ClientConnection:
         Raises:
             DecodeError: the stream ended within an answer.
         """
-        if self.wire is Wire.BARE and self._open:
+        if self.wire is BARE and self._open:
             return self._next_bare(at_end=True)
         if len(self.buffer):
             raise DecodeError("the stream ended within a frame", offset=len(self.buffer))
@@ -392,7 +433,7 @@ class ClientConnection:
             return None
         data, codec = self.buffer.data, self._bare.response
         if self._extent is None:
-            self._extent = codec.extent(data, limit_bytes=self._message_bytes)
+            self._extent = codec.extent(data, limit_bytes=self._payload_bytes)
         end = self._extent.find(data)
         if end is None or (end == 0 and not at_end):
             if at_end and data:

@@ -1,48 +1,50 @@
-"""What a connection says and is told: the steps of a call.
+"""What a connection tells its driver: the steps of calls.
 
-The client sends what the server receives and the other way round, so both use the same events.
-Named tuples rather than dataclasses: as immutable, and made in a third of the time.
+Slotted, and never changed once made; freezing them as well would triple the time to make one.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from lazyipc.errors import IpcError
 
 
-class Requested(NamedTuple):
-    """A command, to be answered under its call number.
+@dataclass(slots=True)
+class Requested:
+    """To a server: a command came, to be answered under its call.
 
     Args:
         call: the number its answer carries; a bare request's is 0.
         command: the command.
-        deadline_ns: when the client stops waiting, on CLOCK_MONOTONIC; None for never.
-        left_ns: the time left when it was sent; None for never.
+        deadline_ns: when the client stops waiting, on our CLOCK_MONOTONIC; None for never.
     """
 
     call: int
     command: Any
     deadline_ns: int | None
-    left_ns: int | None = None
 
 
-class Rejected(NamedTuple):
-    """A request that cannot be run and is to be answered with an error; the connection stays."""
+@dataclass(slots=True)
+class Rejected:
+    """To a server: a request came that cannot be run; fail its call. The connection stays."""
 
     call: int
     error: IpcError
 
 
-class Responded(NamedTuple):
-    """The response to a call."""
+@dataclass(slots=True)
+class Responded:
+    """To a client: the response to a call came."""
 
     call: int
     value: Any
 
 
-class Failed(NamedTuple):
-    """The error that ended a call."""
+@dataclass(slots=True)
+class Failed:
+    """To a client: a call ended with an error."""
 
     call: int
     error: IpcError
