@@ -49,7 +49,7 @@ class Attendant:
         if isinstance(event, Rejected):
             return self._reject(session, event.call, event.error)
         call, command = event.call, event.command
-        if event.deadline_ns is not None and now > event.deadline_ns:
+        if event.deadline_ns is not None and now >= event.deadline_ns:
             return self._reject(session, call, _expired((now - event.deadline_ns) / 1e9))
         if self._authorize is not None and not self._is_permitted(session.peer, command):
             name = type(command).__name__

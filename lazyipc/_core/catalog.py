@@ -222,6 +222,6 @@ def mismatch_seen_by_client(entry: Entry, theirs: str) -> SchemaMismatch:
     ours = json.dumps(entry.description)
     try:
         told = schema.difference(entry.description, json.loads(theirs))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DecodeError(f"the server's description: {error!r}", offset=0) from error
     return SchemaMismatch(f"{entry.name} was not run: {told}", ours=ours, theirs=theirs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -16,6 +16,8 @@ from pydantic.errors import PydanticUserError
 from lazyipc._core import layout
 from lazyipc._core import shape as shapes
 from lazyipc._core.cursor import Cursor, Fault, finish
+from lazyipc._core.family import family_of
+from lazyipc._core.locate import bad_part, descend, first_complaint, refused_variant
 from lazyipc._core.shape import Shape
 from lazyipc.errors import DecodeError, EncodeError, IpcError, SchemaError
 
@@ -102,28 +104,33 @@ class Codec(Generic[T]):
     def _encode_error(self, value: Any, error: Exception) -> EncodeError:
         if isinstance(error, ValidationError):
             path, reason = first_complaint(error)
-            return EncodeError(reason, path=path)
-        path, reason = _bad_part(self.shape, value, str(error))
+        else:
+            path, reason = bad_part(self.shape, value, error)
         return EncodeError(reason, path=path.lstrip("."))
 
     def _decode_error(
         self, data: Any, start: int, end: int, elements: int, error: Exception | None
     ) -> IpcError:
-        size = end - start
-        cursor = Cursor(data, start, end, limit_bytes=size, elements=elements)
+        def cursor() -> Cursor:
+            return Cursor(data, start, end, limit_bytes=end - start, elements=elements)
+
+        walked = cursor()
         try:
-            finish(layout.walk(self.shape, cursor))
+            finish(layout.walk(self.shape, walked))
         except Fault as fault:
             return fault.as_error()
-        if cursor.offset != end:
-            left = end - cursor.offset
-            return DecodeError(f"{left} bytes are left over", offset=cursor.offset - start)
+        if walked.offset != end:
+            left = end - walked.offset
+            return DecodeError(f"{left} bytes are left over", offset=walked.offset - start)
+        inner = refused_variant(self.shape, cursor(), decode_variant)
+        if inner is not None:
+            return inner
         if not isinstance(error, ValidationError):
             return DecodeError(f"refused: {error!r}", offset=0)
         path, reason = first_complaint(error)
-        cursor = Cursor(data, start, end, limit_bytes=size, elements=elements)
-        _descend(self.shape, cursor, error.errors()[0]["loc"])
-        return DecodeError(reason, offset=cursor.offset - start, path=path)
+        walked = cursor()
+        descend(self.shape, walked, error.errors()[0]["loc"])
+        return DecodeError(reason, offset=walked.offset - start, path=path)
 
 
 class Extent:
@@ -163,6 +170,11 @@ def codec_of(annotation: Any) -> Codec[Any]:
     """
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return _adapter_codec(annotation)
+    family = family_of(annotation)
+    if family is not None and family.root is annotation:
+        if "codec" not in family.derived:
+            family.derived["codec"] = _model_codec(annotation)
+        return cast("Codec[Any]", family.derived["codec"])
     made: Codec[Any] | None = annotation.__dict__.get("__lazyipc_codec__")
     if made is None:
         made = _model_codec(annotation)
@@ -183,54 +195,21 @@ def _model_codec(model: type[BaseModel]) -> Codec[Any]:
     return structure_codec(model)
 
 
-@lru_cache(maxsize=512)
 def _adapter_codec(annotation: Any) -> Codec[Any]:
+    # `A | B` equals `B | A`, yet not on the wire; their texts tell them apart.
+    return _compile_adapter(annotation, repr(annotation))
+
+
+@lru_cache(maxsize=512)
+def _compile_adapter(annotation: Any, text: str) -> Codec[Any]:
     shape = shapes.shape_of(annotation)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True))
     except PydanticUserError as error:
-        raise SchemaError(f"{annotation}: {error}") from error
+        raise SchemaError(f"{text}: {error}") from error
     return Codec(shape, adapter.validate_python, None)
 
 
-def first_complaint(error: ValidationError) -> tuple[str, str]:
-    """Path and reason of the first thing pydantic refused."""
-    first = error.errors(include_url=False)[0]
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
-    return path.lstrip("."), f"{first['msg']} (got {first['input']!r:.80})"
-
-
-def _bad_part(shape: Shape, value: Any, reason: str) -> tuple[str, str]:
-    """The innermost part of a value that does not encode, and why."""
-    try:
-        for step, part_shape, part in layout.parts_of(shape, value):
-            try:
-                layout.encoder(part_shape)(part)
-            except Exception as error:  # noqa: BLE001 told as part of the EncodeError
-                path, inner = _bad_part(part_shape, part, str(error))
-                return step + path, inner
-    except (TypeError, AttributeError, ValueError) as error:
-        return "", f"{type(value).__name__} given: {error}"
-    if isinstance(shape, shapes.Choice):
-        names = ", ".join(case.name for case in shape.cases)
-        return "", f"{type(value).__name__} is none of {shape.name}: {names}"
-    return "", reason or f"{value!r:.80} does not fit"
-
-
-def _descend(shape: Shape, cursor: Cursor, loc: tuple[int | str, ...]) -> None:
-    """Move over checked bytes to where the part at `loc` begins, as far as it can be followed."""
-    match shape:
-        case shapes.Structure(fields=fields) if loc:
-            for field in fields:
-                if field.key == loc[0]:
-                    return _descend(field.shape, cursor, loc[1:])
-                finish(layout.walk(field.shape, cursor))
-        case shapes.Vector(item=item) if loc and isinstance(loc[0], int):
-            cursor.offset += 8
-            for _ in range(loc[0]):
-                finish(layout.walk(item, cursor))
-            _descend(item, cursor, loc[1:])
-        case shapes.Option(item=item):
-            cursor.offset += 1
-            _descend(item, cursor, loc)
-    return None
+def decode_variant(model: type[BaseModel], data: Any, start: int, end: int) -> object:
+    """A variant's fields alone, to see whether it is they that are refused."""
+    return codec_of(model).decode(data, start, end)

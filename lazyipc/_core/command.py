@@ -117,25 +117,28 @@ def response_type(model: type) -> Any:
             annotation, or one that names something unknown.
     """
     name = model.__qualname__
-    process = getattr(model, "process", None)
-    if not inspect.isfunction(process):
+    process: Any = getattr(model, "process", None)
+    if not inspect.isfunction(inspect.getattr_static(model, "process", None)):
         raise SchemaError(f"{name} has no method process(self, context)")
     if inspect.iscoroutinefunction(process) or inspect.isasyncgenfunction(process):
         raise SchemaError(f"{name}.process is async; a lazy server calls it and needs its answer")
     if inspect.isgeneratorfunction(process):
         raise SchemaError(f"{name}.process yields; it must return its response")
-    if process.__code__.co_argcount != 2:
-        raise SchemaError(f"{name}.process must take (self, context)")
-    if "return" not in process.__annotations__:
+    try:
+        inspect.signature(process).bind("self", "context")
+    except TypeError as error:
+        raise SchemaError(f"{name}.process must take (self, context): {error}") from error
+    written = inspect.unwrap(process)
+    if "return" not in written.__annotations__:
         raise SchemaError(f"{name}.process must say what it returns: `-> None`, `-> Sum`, …")
-    holder = types.SimpleNamespace(__annotations__={"return": process.__annotations__["return"]})
+    holder = types.SimpleNamespace(__annotations__={"return": written.__annotations__["return"]})
     try:
         hints = typing.get_type_hints(
-            holder, process.__globals__, _names_near(model), include_extras=True
+            holder, written.__globals__, _names_near(model), include_extras=True
         )
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise SchemaError(
-            f"{name}.process returns {process.__annotations__['return']!r}, but {error}; define or "
+            f"{name}.process returns {written.__annotations__['return']!r}, but {error}; define or "
             f"import it, at run time, before {name}"
         ) from error
     return hints["return"]
@@ -164,7 +167,9 @@ def common_response(annotations: list[Any]) -> Any:
         SchemaError: the set has no such type.
     """
     first = annotations[0]
-    if all(annotation == first for annotation in annotations) and response_family(first) is None:
+    # `A | B` equals `B | A`, yet not on the wire; their texts tell them apart.
+    is_same = all(a == first and repr(a) == repr(first) for a in annotations)
+    if is_same and response_family(first) is None:
         return first
     families = {id(family): family for family in map(response_family, annotations)}
     family = next(iter(families.values()))

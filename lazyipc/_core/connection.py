@@ -99,7 +99,7 @@ class ServerConnection:
         self._clock = clock
         self._received_ns = 0
         self._extent: Extent | None = None
-        self._open: dict[int, Entry | None] = {}
+        self._open: dict[int, Entry] = {}
         self.buffer = ReceiveBuffer()
         self.wire: Wire | None = None
         """What this client speaks, once it is known."""
@@ -137,8 +137,10 @@ class ServerConnection:
         if end > len(data):
             self.wanted_bytes = end - len(data)
             return None
-        if call in self._open:
-            raise RemoteProtocolError(f"call {call} is under way and cannot begin again")
+        if call in self._open or not call:
+            raise RemoteProtocolError(
+                f"call {call} is under way and cannot begin again" if call else "0 is no call"
+            )
         self.wanted_bytes = 0
         buffer.start = end
         entry = self._by_fingerprint.get(fingerprint)
@@ -189,6 +191,8 @@ class ServerConnection:
         return Rejected(call, DecodeError(reason, offset=0))
 
     def _next_bare(self) -> Requested | None:
+        if self._open:
+            return None
         pair = self._catalog.bare
         data = self.buffer.data
         if self._extent is None:
@@ -197,12 +201,12 @@ class ServerConnection:
             )
         end = self._extent.find(data)
         if end is None:
-            self.wanted_bytes = 1
+            self.wanted_bytes = int(len(data) > 0)
             return None
         self.wanted_bytes = 0
         self.buffer.start = len(data)
         command = pair.command.decode(data, 0, end, self._elements)
-        self._open[0] = None
+        self._open[0] = entry_of(command.__class__)
         return Requested(0, command, None)
 
     def respond(self, call: int, value: Any) -> bytes:
@@ -215,18 +219,17 @@ class ServerConnection:
         """
         if call not in self._open:
             raise LocalProtocolError(f"call {call} is not open and cannot be answered")
-        entry = self._open[call]
-        if entry is None:
+        fingerprint, body = self._open[call].reply.encode(value)
+        if self.wire is BARE:
             body = self._catalog.bare.response.encode(value)
-            self._refuse_over(len(body))
-            self.finished = True
-            del self._open[call]
-            return body
-        fingerprint, body = entry.reply.encode(value)
-        size = FINGERPRINT_BYTES + len(body)
         if len(body) > self._message_bytes:
-            self._refuse_over(len(body))
+            limit = self._message_bytes
+            raise MessageTooLarge("response in bytes", size_bytes=len(body), limit_bytes=limit)
         del self._open[call]
+        if self.wire is BARE:
+            self.finished = True
+            return body
+        size = FINGERPRINT_BYTES + len(body)
         return RESPONSE.pack(RESPONSE_OPENING, size, call, fingerprint) + body
 
     def fail(self, call: int, error: IpcError) -> bytes:
@@ -241,11 +244,6 @@ class ServerConnection:
         if call == 0:
             self.finished = True
         return frame(Kind.ERROR, call, failure_of(error).encode())
-
-    def _refuse_over(self, size: int) -> None:
-        if size > self._message_bytes:
-            limit = self._message_bytes
-            raise MessageTooLarge("response in bytes", size_bytes=size, limit_bytes=limit)
 
 
 class ClientConnection:
@@ -262,6 +260,7 @@ class ClientConnection:
         "_clock",
         "_extent",
         "_failures",
+        "_message_bytes",
         "_open",
         "_payload_bytes",
         "buffer",
@@ -279,6 +278,7 @@ class ClientConnection:
         if wire is not FRAMED and wire is not BARE:
             raise LocalProtocolError(f"a client speaks one wire, not {wire}")
         self.wire = wire
+        self._message_bytes = message_bytes
         self._payload_bytes = message_bytes + FINGERPRINT_BYTES
         self._clock = clock
         self._open: dict[int, Entry] = {}
@@ -311,8 +311,8 @@ class ClientConnection:
             LocalProtocolError: the call is open already.
         """
         entry = entry_of(command.__class__)
-        if call in self._open:
-            raise LocalProtocolError(f"call {call} is open already")
+        if call in self._open or not call:
+            raise LocalProtocolError(f"call {call} is open already, or 0, which is no call")
         if self.wire is BARE:
             return self._request_bare(call, command, entry)
         body = entry.codec.encode(command)
@@ -331,9 +331,11 @@ class ClientConnection:
     def _request_bare(self, call: int, command: Any, entry: Entry) -> bytes:
         if self._bare is not None:
             raise LocalProtocolError("a bare connection carries one request")
-        self._bare = bare_pair(root_of(command.__class__))
+        pair = bare_pair(root_of(command.__class__))
+        data = pair.command.encode(command)
+        self._bare = pair
         self._open[call] = entry
-        return self._bare.command.encode(command)
+        return data
 
     def forget(self, call: int) -> None:
         """Stop waiting for a call; its answer, when it comes, is nobody's."""
@@ -356,7 +358,7 @@ class ClientConnection:
             data, start = buffer.data, buffer.start
             if len(data) - start >= RESPONSE.size:
                 opening, size, call, fingerprint = RESPONSE.unpack_from(data, start)
-                if opening == RESPONSE_OPENING and size <= self._payload_bytes:
+                if opening == RESPONSE_OPENING and FINGERPRINT_BYTES <= size <= self._payload_bytes:
                     end = start + HEADER.size + size
                     if end > len(data):
                         self.wanted_bytes = end - len(data)
@@ -422,7 +424,7 @@ class ClientConnection:
         Raises:
             DecodeError: the stream ended within an answer.
         """
-        if self.wire is BARE and self._open:
+        if self.wire is BARE:
             return self._next_bare(at_end=True)
         if len(self.buffer):
             raise DecodeError("the stream ended within a frame", offset=len(self.buffer))
@@ -433,7 +435,7 @@ class ClientConnection:
             return None
         data, codec = self.buffer.data, self._bare.response
         if self._extent is None:
-            self._extent = codec.extent(data, limit_bytes=self._payload_bytes)
+            self._extent = codec.extent(data, limit_bytes=self._message_bytes)
         end = self._extent.find(data)
         if end is None or (end == 0 and not at_end):
             if at_end and data:

@@ -22,7 +22,9 @@ _U64 = struct.Struct("<Q")
 class Fault(Exception):
     """Bytes that are refused; the path grows while the exception climbs out of the shape."""
 
-    def __init__(self, reason: str, offset: int, *, size: int = 0, limit: int = 0) -> None:
+    def __init__(
+        self, reason: str, offset: int, *, size: int = 0, limit: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.offset = offset
@@ -36,7 +38,7 @@ class Fault(Exception):
         return self
 
     def as_error(self) -> RemoteProtocolError:
-        if self.limit:
+        if self.limit is not None:
             what = f"{self.path or 'message'}: {self.reason}"
             return MessageTooLarge(what, size_bytes=self.size, limit_bytes=self.limit)
         return DecodeError(self.reason, offset=self.offset, path=self.path)
@@ -76,7 +78,7 @@ class Cursor:
         self.element_limit = elements
         self.visits = 0
 
-    def fault(self, reason: str, offset: int, *, size: int = 0, limit: int = 0) -> Fault:
+    def fault(self, reason: str, offset: int, *, size: int = 0, limit: int | None = None) -> Fault:
         return Fault(reason, offset - self.start, size=size, limit=limit)
 
     def need(self, count: int) -> Walk:

@@ -70,11 +70,12 @@ def failure_of(error: BaseException) -> Failure:
             code = next(codes[cls] for cls in type(error).__mro__ if cls in codes)
             return _failure(code, error.kind, error.message)
         case DecodeError():
-            detail = {"offset": error.offset, "path": error.path, "reason": error.reason}
+            path, reason = _text(error.path), _text(error.reason)
+            detail = {"offset": error.offset, "path": path, "reason": reason}
             return _failure(DECODE_ERROR, kind, str(error), detail)
         case MessageTooLarge():
             detail = {
-                "what": error.what,
+                "what": _text(error.what),
                 "size_bytes": error.size_bytes,
                 "limit_bytes": error.limit_bytes,
             }
@@ -90,7 +91,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _failure(code: int, kind: str, message: str, detail: dict[str, Any] | None = None) -> Failure:
-    return Failure(code, _text(kind), _text(message), json.dumps(detail or {}))
+    return Failure(code, _text(kind), _text(message), json.dumps(detail or {}, ensure_ascii=False))
 
 
 def _text(text: str) -> str:
@@ -131,6 +132,6 @@ def error_of(failure: Failure) -> IpcError:
                 size_bytes=int(detail["size_bytes"]),
                 limit_bytes=int(detail["limit_bytes"]),
             )
-    except (ValueError, LookupError, TypeError) as error:
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise DecodeError(f"detail of an error frame: {error!r}", offset=0) from error
     return RemoteProtocolError(failure.message)

@@ -7,6 +7,7 @@ come. Knows nothing of fields' types, bytes or commands.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -50,8 +51,8 @@ class Variant:
         return (
             self.name,
             self.pinned_index,
-            tuple((name, repr(info.annotation), repr(info.metadata)) for name, info in fields),
-            repr(getattr(process, "__annotations__", {}).get("return")),
+            tuple((name, _text(info.annotation), _text(info.metadata)) for name, info in fields),
+            _text(getattr(process, "__annotations__", {}).get("return")),
         )
 
 
@@ -64,6 +65,8 @@ class Family:
     timeout: float | None = None
     variants: list[Variant] = field(default_factory=list)
     sealed_at: str | None = None
+    derived: dict[str, Any] = field(default_factory=dict)
+    """What others made from the variants; forgotten when one takes another's place."""
 
     @property
     def name(self) -> str:
@@ -85,6 +88,7 @@ class Family:
                         f"defines {self.name} ({self.place}) again, then those after it"
                     )
                 variant.index = old.index
+                self.derived.clear()
                 self.variants[position] = variant
                 return
         if self.sealed_at is not None:
@@ -127,6 +131,11 @@ class Family:
         return next((variant for variant in self.variants if variant.model is model), None)
 
 
+def _text(thing: object) -> str:
+    """A repr without addresses, which differ each time a cell is run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+
+
 def _refuse_twice(what: str, first: Variant, second: Variant) -> None:
     if first is not second:
         raise SchemaError(
@@ -155,7 +164,9 @@ class TaggedUnion(BaseModel):
     Circle(radius=1.5)
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", defer_build=True, validate_default=True
+    )
 
     __lazyipc_base__: ClassVar[bool] = True
     __lazyipc_family__: ClassVar[Family]
@@ -209,7 +220,7 @@ class TaggedUnion(BaseModel):
     ) -> CoreSchema:
         schema = handler(source)
         resolved: Any = handler.resolve_ref_schema(schema)
-        resolved.update(bound_integers(resolved))
+        resolved.update(bound_integers(resolved, handler.resolve_ref_schema))
         return schema
 
 

@@ -7,6 +7,7 @@ fit when the model is built, and the codec writes one byte. Knows numbers only; 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,13 @@ FORMATS = {
     "f64": "d",
 }
 """Rust's name of each number and its letter in `struct`."""
+
+
+WIDTH = "lazyipc_width"
+"""The key in a pydantic schema's metadata that says its integer has its width already."""
+
+_NO_SCHEMAS = frozenset({"default", "metadata", "serialization", "expected", "cls", "members"})
+"""What a schema holds that looks like one and is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +81,36 @@ def clamp(schema: dict[str, Any], number: Number) -> dict[str, Any]:
     """Give an integer schema the bounds of `number`, keeping narrower ones."""
     low = schema.get("ge", number.minimum)
     high = schema.get("le", number.maximum)
-    return {**schema, "ge": max(low, number.minimum), "le": min(high, number.maximum)}
+    metadata = {**schema.get("metadata", {}), WIDTH: number.name}
+    bounds = {"ge": max(low, number.minimum), "le": min(high, number.maximum)}
+    return {**schema, **bounds, "metadata": metadata}
 
 
-def bound_integers(schema: Any) -> Any:
+def bound_integers(schema: Any, resolve: Callable[[Any], Any]) -> Any:
     """Bound each integer of a pydantic-core schema that has no width of its own to an I64.
 
     A plain `int` is an I64 on the wire, so a larger one must fail where the model is built.
-    Defaults and metadata are not schemas and stay as they are.
+
+    Args:
+        schema: a schema, or what schemas are held in.
+        resolve: finds the schema that a reference, such as a type alias's, stands for.
     """
-    if isinstance(schema, list):
-        return [bound_integers(item) for item in schema]
-    if isinstance(schema, tuple):
-        return tuple(bound_integers(item) for item in schema)
+    if isinstance(schema, list | tuple):
+        return type(schema)(bound_integers(item, resolve) for item in schema)
     if not isinstance(schema, dict):
         return schema
-    if schema.get("type") == "int" and not ("ge" in schema and "le" in schema):
-        return clamp(schema, Number("i64"))
+    kind = schema.get("type")
+    if not isinstance(kind, str):  # no schema, but schemas by name: fields, choices
+        return {name: bound_integers(value, resolve) for name, value in schema.items()}
+    if kind == "definition-ref":
+        resolved = resolve(schema)
+        if resolved.get("type") == "int":
+            resolved.update(bound_integers(resolved, resolve))
+        return schema
+    if kind == "int":
+        return schema if WIDTH in schema.get("metadata", {}) else clamp(schema, Number("i64"))
     return {
-        key: value
-        if key in {"default", "metadata", "serialization", "expected", "cls"}
-        else bound_integers(value)
+        key: value if key in _NO_SCHEMAS else bound_integers(value, resolve)
         for key, value in schema.items()
     }
 

@@ -90,7 +90,7 @@ def difference(ours: list[Any], theirs: dict[str, Any]) -> str:
     other = commands[name]
     lines = _field_lines(name, fields, other["fields"])
     if returns != other["returns"]:
-        lines.append(f"{name} returns {text_of(returns)} here, {text_of(other['returns'])} there")
+        lines.append(_returns_line(name, returns, other["returns"]))
     return (
         "\n".join(lines) or f"{name} is described alike on both sides, yet has another fingerprint"
     )
@@ -113,6 +113,13 @@ def _field_lines(name: str, ours: list[Any], theirs: list[Any]) -> list[str]:
             f"{name}: fields in the order {', '.join(here)} here, {', '.join(there)} there"
         )
     return lines
+
+
+def _returns_line(name: str, ours: Description, theirs: Description) -> str:
+    here, there = text_of(ours), text_of(theirs)
+    if here == there:  # one name, two shapes
+        here, there = here + text_of(["struct", ours[2]]), there + text_of(["struct", theirs[2]])
+    return f"{name} returns {here} here, {there} there"
 
 
 def text_of(description: Description) -> str:

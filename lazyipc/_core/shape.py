@@ -7,6 +7,7 @@ tree, so they cannot see different things. Knows nothing of bytes.
 from __future__ import annotations
 
 import enum
+import keyword
 import types
 import typing
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Union
 
 from pydantic import BaseModel
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic.fields import FieldInfo
 
 from lazyipc._core.family import TaggedUnion, family_of
 from lazyipc._core.scalars import Number
@@ -280,12 +282,22 @@ def _structure(model: type[BaseModel], path: str, above: tuple[type, ...]) -> St
     fields = tuple(
         Field(
             name,
-            info.validation_alias if isinstance(info.validation_alias, str) else name,
+            _key_of(name, info, f"{path}.{name}"),
             _shape(info.annotation, tuple(info.metadata), f"{path}.{name}", (*above, model)),
         )
         for name, info in complete(model).model_fields.items()
     )
     return Structure(model, _case_name(model), fields)
+
+
+def _key_of(name: str, info: FieldInfo, path: str) -> str:
+    """What pydantic reads a field by; the name itself becomes part of generated code."""
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise SchemaError(f"{path}: {name!r} is no name of an attribute in Python")
+    alias = info.validation_alias
+    if alias is not None and not isinstance(alias, str):
+        raise SchemaError(f"{path}: {alias!r} names more than one alias; give it one")
+    return alias or name
 
 
 def complete(model: type[BaseModel]) -> type[BaseModel]:

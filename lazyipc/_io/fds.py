@@ -47,7 +47,6 @@ def abandon_in_child(holder: Abandons) -> None:
 def _after_fork_in_child() -> None:
     for holder in list(_held):
         holder.abandon()
-    _held.clear()
 
 
 # Asking for the process's number on each call instead would cost a system call each.

@@ -15,6 +15,8 @@ from lazyipc._core.source import DecodeSource, EncodeSource
 
 BOOLEANS = (False, True)
 """Indexing refuses every byte but 0 and 1."""
+NUMBERS = {False: 0, True: 1}
+"""And this every value but a bool, which `struct` would take for its truth."""
 
 
 # Numbers ---------------------------------------------------------------------------------------
@@ -44,11 +46,11 @@ def _number_walk(shape: Number, cursor: Cursor) -> Walk:
 def _bool_construct(shape: shapes.Bool) -> Any:
     import construct
 
-    return construct.Mapping(construct.Int8ul, {False: 0, True: 1})
+    return construct.Mapping(construct.Int8ul, NUMBERS)
 
 
 def _bool_encode(shape: shapes.Bool, value: str, source: EncodeSource) -> None:
-    source.fixed("?", value)
+    source.fixed("B", f"{source.constant(NUMBERS)}[{value}]")
 
 
 def _bool_decode(shape: shapes.Bool, source: DecodeSource) -> str:

@@ -155,6 +155,8 @@ def _product_construct(shape: shapes.Product) -> Any:
             return tuple(obj)
 
         def _encode(self, obj: Any, context: Any, path: str) -> Any:
+            if len(obj) != len(shape.items):
+                raise construct.ValidationError(f"{len(obj)} items, not {len(shape.items)}", path)
             return obj
 
     return ProductAdapter(construct.Sequence(*map(construct_of, shape.items)))
