@@ -48,9 +48,9 @@ class Attendant:
         """Answer a request; 1 if its command was run."""
         if isinstance(event, Rejected):
             return self._reject(session, event.call, event.error)
-        call, command = event.call, event.command
-        if event.deadline_ns is not None and now >= event.deadline_ns:
-            return self._reject(session, call, _expired((now - event.deadline_ns) / 1e9))
+        call, command, deadline = event.call, event.command, event.deadline_ns
+        if deadline is not None and now >= deadline:
+            return self._reject(session, call, _expired((now - deadline) / 1e9))
         if self._authorize is not None and not self._is_permitted(session.peer, command):
             name = type(command).__name__
             logger.warning("%s: %s may not run %s", self._path, session.peer, name)
@@ -80,15 +80,15 @@ class Attendant:
 
     def _told(self, command: Any, error: BaseException) -> RemoteError:
         """What the client is told of an exception out of `process`."""
+        kind = type(error).__name__
         if isinstance(error, CommandFailed):
-            return error
+            # A subclass may have made itself otherwise than CommandFailed does.
+            message, own_kind = getattr(error, "message", None), getattr(error, "kind", None)
+            text = message if isinstance(message, str) else _text_of(error)
+            return CommandFailed(text, kind=own_kind if isinstance(own_kind, str) else kind)
         self.counts.failed += 1
         logger.error("%s: %s.process failed", self._path, type(command).__name__, exc_info=error)
-        kind = type(error).__name__
-        try:
-            return RemoteError(str(error), kind=kind)
-        except Exception as unprintable:  # noqa: BLE001 told to the client
-            return RemoteError(f"its text cannot be told: {unprintable!r}", kind=kind)
+        return RemoteError(_text_of(error), kind=kind)
 
     def _is_permitted(self, peer: Peer, command: Any) -> bool:
         assert self._authorize is not None
@@ -103,6 +103,13 @@ class Attendant:
         self.counts.rejected += 1
         logger.info("%s: rejected a request of %s: %s", self._path, session.peer, error)
         return 0
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as unprintable:  # noqa: BLE001 told to the client
+        return f"its text cannot be told: {type(unprintable).__name__}"
 
 
 def _expired(late_seconds: float) -> ReplyTimeout:

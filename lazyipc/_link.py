@@ -76,11 +76,11 @@ class Link:
         self.is_broken = True  # until the stream is known to be whole again
         self._started = "no"
         self.request_bytes = len(data)
-        connected = self._connected(deadline)
-        unsent = memoryview(data)[self._write(connected, data) :]
-        while unsent:
+        connected = self._socket or self._connected(deadline)
+        written = self._write(connected, data)
+        while written < len(data):
             self._wait(connected, select.POLLOUT, deadline, seconds)
-            unsent = unsent[self._write(connected, unsent) :]
+            written += self._write(connected, memoryview(data)[written:])
         answer = None
         while answer is None:
             if self._readable.poll(_milliseconds(deadline - monotonic())):

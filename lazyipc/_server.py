@@ -14,7 +14,6 @@ import socket
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic_ns
 from typing import Any, Generic, Self
 
@@ -129,7 +128,7 @@ class IpcServer(Generic[ContextT]):
     def clients(self) -> tuple[Peer, ...]:
         """Who is connected."""
         return tuple(
-            replace(session.peer, wire=session.connection.wire)
+            session.peer._replace(wire=session.connection.wire)
             for session in self._sessions.values()
         )
 
@@ -289,9 +288,11 @@ class IpcServer(Generic[ContextT]):
                 self._drop(session)
             else:
                 session.is_queued = True
+                session.flush()
         self._runnable = deque(self._sessions.values())
 
     def _end_turn(self, now: int) -> None:
+        """Settle what the next idle poll will look at."""
         if self._is_closing:
             self.close()
             return
@@ -320,11 +321,11 @@ class IpcServer(Generic[ContextT]):
                 break
         sessions = self._sessions
         for fd, mask in ready:
+            if mask & HANGUP and fd in sessions:
+                self._drop(sessions[fd])
+        for fd, mask in ready:
             session = sessions.get(fd)
             if session is None:
-                continue
-            if mask & HANGUP:
-                self._drop(session)
                 continue
             if mask & WRITE:
                 session.flush()
@@ -370,8 +371,9 @@ class IpcServer(Generic[ContextT]):
                 self._settle(session, now)
                 continue
             session.is_whole = False
+            connection = session.connection
             try:
-                event = session.connection.next_event()
+                event = connection.next_event()
             except RemoteProtocolError as error:
                 self._end_stream(session, error)
                 event = None
@@ -381,14 +383,20 @@ class IpcServer(Generic[ContextT]):
                 if writing is None:
                     writing, write_at = session, now + REPLY_DELAY_NS
                 done += serve(session, event, context, now)
-            elif not (session.connection.wanted_bytes and session.receive(now)):
+            elif not (connection.wanted_bytes and session.receive(now)):
                 session.is_whole = True
                 session.is_queued = False
                 self._settle(session, now)
                 continue
             session.is_whole = True
-            runnable.append(session)
             now = monotonic_ns()
+            buffer = connection.buffer
+            if buffer.start < len(buffer.data):
+                runnable.append(session)
+            else:  # most often one request was all there was
+                session.is_queued = False
+                writing = None
+                self._flush(session, now)
             if now >= stop:
                 break
         if writing is not None:

@@ -6,7 +6,7 @@ Knows one client. Which client's turn it is, and what a command does, is the ser
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lazyipc._core.connection import ServerConnection
 from lazyipc._core.framing import Wire
@@ -21,8 +21,7 @@ SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 """Flags instead of a non-blocking mode, which would cost each new connection a system call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """A client as the kernel and its first bytes tell of it.
 
     >>> Peer(pid=1, uid=0, gid=0).wire is None

@@ -61,10 +61,10 @@ class Codec(Generic[T]):
             EncodeError: the value does not fit the type; names the field.
         """
         try:
-            if self._model is None:
-                return self._encode(self._check(value) if self._check else value)
             if value.__class__ is self._model:
                 return self._encode(value)
+            if self._model is None:
+                return self._encode(self._check(value) if self._check else value)
         except Exception as error:
             raise self._encode_error(value, error) from error
         wanted, given = self._model.__qualname__, type(value).__qualname__

@@ -49,6 +49,11 @@ from lazyipc.errors import (
 UNKNOWN_CLOCK = bytes(8)
 """The identity of a clock that nobody can name; it matches none, not even itself."""
 
+HEADER_BYTES, REQUEST_BYTES, RESPONSE_BYTES = HEADER.size, REQUEST.size, RESPONSE.size
+pack_request, unpack_request = REQUEST.pack, REQUEST.unpack_from
+pack_response, unpack_response = RESPONSE.pack, RESPONSE.unpack_from
+"""Looked up once, not for each message."""
+
 VIEW_BYTES = 65536
 """From here on a payload is read through a memoryview, which copies a field once, not twice."""
 
@@ -116,7 +121,11 @@ class ServerConnection:
             now_ns: the time on the connection's clock, for clients with another clock.
         """
         self._received_ns = now_ns
-        self.buffer.append(data)
+        buffer = self.buffer
+        if buffer.start == len(buffer.data):
+            buffer.data, buffer.start = data, 0
+        else:
+            buffer.append(data)
 
     def next_event(self) -> Requested | Rejected | None:
         """The next request, one to reject, or None for "need more".
@@ -128,12 +137,12 @@ class ServerConnection:
             return self._next_otherwise()
         buffer = self.buffer
         data, start = buffer.data, buffer.start
-        if len(data) - start < REQUEST.size:
+        if len(data) - start < REQUEST_BYTES:
             return self._next_odd()
-        opening, size, call, fingerprint, clock, deadline, left = REQUEST.unpack_from(data, start)
+        opening, size, call, fingerprint, clock, deadline, left = unpack_request(data, start)
         if opening != REQUEST_OPENING or not REQUEST_EXTRA_BYTES <= size <= self._payload_bytes:
             return self._next_odd()
-        end = start + HEADER.size + size
+        end = start + HEADER_BYTES + size
         if end > len(data):
             self.wanted_bytes = end - len(data)
             return None
@@ -148,10 +157,10 @@ class ServerConnection:
             return Rejected(call, self._catalog.mismatch(fingerprint))
         try:
             if size < VIEW_BYTES:
-                command = entry.codec.decode(data, start + REQUEST.size, end, self._elements)
+                command = entry.codec.decode(data, start + REQUEST_BYTES, end, self._elements)
             else:
                 with memoryview(data) as view:
-                    command = entry.codec.decode(view, start + REQUEST.size, end, self._elements)
+                    command = entry.codec.decode(view, start + REQUEST_BYTES, end, self._elements)
         except RemoteProtocolError as error:
             return Rejected(call, error)
         self._open[call] = entry
@@ -217,20 +226,21 @@ class ServerConnection:
             MessageTooLarge: the response is over the limit; the call stays open.
             LocalProtocolError: the call is not open.
         """
-        if call not in self._open:
+        entry = self._open.get(call)
+        if entry is None:
             raise LocalProtocolError(f"call {call} is not open and cannot be answered")
-        fingerprint, body = self._open[call].reply.encode(value)
+        fingerprint, body = entry.reply.encode(value)
         if self.wire is BARE:
             body = self._catalog.bare.response.encode(value)
-        if len(body) > self._message_bytes:
+        size = len(body)
+        if size > self._message_bytes:
             limit = self._message_bytes
-            raise MessageTooLarge("response in bytes", size_bytes=len(body), limit_bytes=limit)
+            raise MessageTooLarge("response in bytes", size_bytes=size, limit_bytes=limit)
         del self._open[call]
         if self.wire is BARE:
             self.finished = True
             return body
-        size = FINGERPRINT_BYTES + len(body)
-        return RESPONSE.pack(RESPONSE_OPENING, size, call, fingerprint) + body
+        return pack_response(RESPONSE_OPENING, FINGERPRINT_BYTES + size, call, fingerprint) + body
 
     def fail(self, call: int, error: IpcError) -> bytes:
         """The bytes that end a call with an error; under call 0, the stream.
@@ -317,7 +327,7 @@ class ClientConnection:
             return self._request_bare(call, command, entry)
         body = entry.codec.encode(command)
         self._open[call] = entry
-        header = REQUEST.pack(
+        header = pack_request(
             REQUEST_OPENING,
             REQUEST_EXTRA_BYTES + len(body),
             call,
@@ -356,10 +366,10 @@ class ClientConnection:
         buffer = self.buffer
         while True:
             data, start = buffer.data, buffer.start
-            if len(data) - start >= RESPONSE.size:
-                opening, size, call, fingerprint = RESPONSE.unpack_from(data, start)
+            if len(data) - start >= RESPONSE_BYTES:
+                opening, size, call, fingerprint = unpack_response(data, start)
                 if opening == RESPONSE_OPENING and FINGERPRINT_BYTES <= size <= self._payload_bytes:
-                    end = start + HEADER.size + size
+                    end = start + HEADER_BYTES + size
                     if end > len(data):
                         self.wanted_bytes = end - len(data)
                         return None
@@ -367,7 +377,7 @@ class ClientConnection:
                     buffer.start = end
                     entry = self._open.pop(call, None)
                     if entry is not None:
-                        return self._answer(entry, call, fingerprint, start + RESPONSE.size, end)
+                        return self._answer(entry, call, fingerprint, start + RESPONSE_BYTES, end)
                     continue
             if not self._take_odd():
                 return None

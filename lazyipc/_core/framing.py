@@ -92,14 +92,16 @@ def tell_wire(start: bytes | bytearray, wires: Wire, *, untagged: bool) -> Wire 
     >>> tell_wire(b"\\xffL", Wire.ALL, untagged=False)
     <Wire.FRAMED: 2>
     """
-    if wires is Wire.BARE:
-        return Wire.BARE
+    if wires is BARE:
+        return BARE
     if len(start) < 2:
         return None
     if start[:2] == MAGIC:
-        told = Wire.FRAMED
+        if wires is FRAMED:
+            return FRAMED  # to ask a Flag what it holds costs as much as to decode a command
+        told = FRAMED
     elif start[1] < BARE_SECOND_BYTE_LIMIT and not untagged:
-        told = Wire.BARE
+        told = BARE
     else:
         raise RemoteProtocolError(f"no wire begins with the bytes {start[:2].hex(' ')}")
     if not told & wires:

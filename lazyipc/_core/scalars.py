@@ -87,9 +87,10 @@ def clamp(schema: dict[str, Any], number: Number) -> dict[str, Any]:
 
 
 def bound_integers(schema: Any, resolve: Callable[[Any], Any]) -> Any:
-    """Bound each integer of a pydantic-core schema that has no width of its own to an I64.
+    """Bound each integer of a pydantic-core schema to its width; to an I64 where it has none.
 
-    A plain `int` is an I64 on the wire, so a larger one must fail where the model is built.
+    What does not fit the wire must fail where the model is built, whatever wider bounds it was
+    given by the user.
 
     Args:
         schema: a schema, or what schemas are held in.
@@ -108,7 +109,7 @@ def bound_integers(schema: Any, resolve: Callable[[Any], Any]) -> Any:
             resolved.update(bound_integers(resolved, resolve))
         return schema
     if kind == "int":
-        return schema if WIDTH in schema.get("metadata", {}) else clamp(schema, Number("i64"))
+        return clamp(schema, Number(schema.get("metadata", {}).get(WIDTH, "i64")))
     return {
         key: value if key in _NO_SCHEMAS else bound_integers(value, resolve)
         for key, value in schema.items()

@@ -19,6 +19,7 @@ from lazyipc._io.fds import OwnedFd
 from lazyipc.errors import SocketInUse, SocketRefused, TransportError
 
 LOCK_SUFFIX = ".lock"
+LOCK_MODE = 0o600
 RECORD = struct.Struct("<8sQ")
 """What the owner writes at the start of the lock file: a mark with its version, and its pid."""
 RECORD_MARK = b"lazyipc\x01"
@@ -112,9 +113,14 @@ def _take_lock(path: str) -> OwnedFd:
 
 
 def _open_lock(path: str, name: str) -> OwnedFd:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        lock = OwnedFd(os.open(name, flags, 0o600))
+        try:
+            lock = OwnedFd(os.open(name, flags | os.O_CREAT | os.O_EXCL, LOCK_MODE))
+            if stat.S_IMODE(os.fstat(lock.fileno()).st_mode) != LOCK_MODE:
+                os.fchmod(lock.fileno(), LOCK_MODE)  # the umask had narrowed it
+        except FileExistsError:
+            lock = OwnedFd(os.open(name, flags))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO) or os.path.lexists(name):
             raise SocketRefused(
@@ -139,7 +145,7 @@ def _why_foreign(status: os.stat_result) -> str:
         return "is not a regular file"
     if status.st_uid != os.geteuid():
         return f"belongs to uid {status.st_uid}, not to {os.geteuid()}"
-    if stat.S_IMODE(status.st_mode) != 0o600:
+    if stat.S_IMODE(status.st_mode) != LOCK_MODE:
         return f"has mode {stat.S_IMODE(status.st_mode):04o}, not 0600"
     if status.st_nlink != 1:
         return f"has {status.st_nlink} names (hard links), not one"

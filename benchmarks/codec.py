@@ -1,0 +1,47 @@
+"""The codec by itself, beside the validation it cannot do without and the construct it replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+
+from benchmarks.messages import Add
+from benchmarks.rounds import Row, cost_row, interleave, speed_row, timed
+from lazyipc._core.codec import codec_of
+from lazyipc.bincode import construct_for
+
+PER_ROUND = 2000
+PER_CONSTRUCT_ROUND = 50
+
+
+def rows(seconds: float) -> Iterator[Row]:
+    """Encode and decode of two integers."""
+    codec = codec_of(Add)
+    command = Add(a=1, b=2)
+    validate = Add.__pydantic_validator__.validate_python
+    layout = construct_for(Add)
+
+    def ours() -> object:
+        return codec.decode(codec.encode(command))
+
+    def interpreted() -> object:
+        return layout.parse(layout.build(command))
+
+    if not ours() == interpreted() == command:
+        raise RuntimeError("a message came back changed")
+    pair = interleave(
+        _round(ours, PER_ROUND), _round(lambda: validate({"a": 1, "b": 2}), PER_ROUND), seconds / 2
+    )
+    yield cost_row("codec, against one validation", pair, at_most=2)
+    pair = interleave(
+        _round(ours, PER_ROUND), _round(interpreted, PER_CONSTRUCT_ROUND), seconds / 2
+    )
+    yield speed_row("codec, against construct", pair, at_least=8)
+
+
+def _round(step: Callable[[], object], count: int) -> Callable[[], float]:
+    def run() -> None:
+        for _ in repeat(None, count):
+            step()
+
+    return lambda: timed(run, count)

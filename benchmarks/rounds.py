@@ -1,0 +1,113 @@
+"""Interleaved rounds and their statistics: A B A B …, a ratio per round, the median of the ratios.
+
+A machine's speed drifts and others use it too. Two short rounds side by side meet the same weather,
+so their ratio says more than either time; the spread of the ratios says how much that is.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Round = Callable[[], float]
+"""Runs one short round and returns the seconds one operation took."""
+
+FEWEST_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Seconds per operation, ours and the baseline's, round for round."""
+
+    ours: tuple[float, ...]
+    raw: tuple[float, ...]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Ours over raw, in each round."""
+        return [ours / raw for ours, raw in zip(self.ours, self.raw, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    ours: str
+    raw: str
+    ratio: float
+    aim: str
+    met: bool
+    spread: tuple[float, float]
+    """The quartiles of the ratio."""
+
+
+def interleave(ours: Round, raw: Round, seconds: float) -> Pair:
+    """Run rounds of both in turn for about so many seconds, after one of each to warm up."""
+    ours()
+    raw()
+    gc.collect()
+    times: list[tuple[float, float]] = []
+    end = time.perf_counter() + seconds
+    while len(times) < FEWEST_ROUNDS or time.perf_counter() < end:
+        times.append((ours(), raw()))
+    first, second = zip(*times, strict=True)
+    return Pair(first, second)
+
+
+def timed(step: Callable[[], object], count: int) -> float:
+    """Seconds one of `count` operations took, all done by one call of `step`."""
+    began = time.perf_counter()
+    step()
+    return (time.perf_counter() - began) / count
+
+
+def quartiles(numbers: list[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper quartile."""
+    low, middle, high = statistics.quantiles(numbers, n=4)
+    return low, middle, high
+
+
+def cost_row(name: str, pair: Pair, *, at_most: float) -> Row:
+    """A row whose aim is to cost at most so many times the baseline."""
+    low, ratio, high = quartiles(pair.ratios)
+    met = ratio <= at_most
+    ours, raw = duration(pair.ours), duration(pair.raw)
+    return Row(name, ours, raw, ratio, f"≤ {at_most:g} ×", met, (low, high))
+
+
+def speed_row(name: str, pair: Pair, *, at_least: float) -> Row:
+    """A row whose aim is to be at least so many times as fast as the baseline."""
+    low, ratio, high = quartiles([1 / ratio for ratio in pair.ratios])
+    met = ratio >= at_least
+    return Row(name, rate(pair.ours), rate(pair.raw), ratio, f"≥ {at_least:g} ×", met, (low, high))
+
+
+def rate_row(name: str, pair: Pair, *, at_least_per_second: int) -> Row:
+    """A row whose aim is a rate; the baseline is there to tell what the machine can do."""
+    low, ratio, high = quartiles([1 / ratio for ratio in pair.ratios])
+    met = 1 / statistics.median(pair.ours) >= at_least_per_second
+    aim = f"≥ {at_least_per_second:,} /s"
+    return Row(name, rate(pair.ours), rate(pair.raw), ratio, aim, met, (low, high))
+
+
+def duration(seconds: tuple[float, ...]) -> str:
+    """The median, for people.
+
+    >>> duration((2.5e-6,))
+    '2.50 us'
+    """
+    median = statistics.median(seconds)
+    return f"{median * 1e9:.0f} ns" if median < 1e-6 else f"{median * 1e6:.2f} us"
+
+
+def rate(seconds: tuple[float, ...]) -> str:
+    """The median as operations in a second.
+
+    >>> rate((2e-6,))
+    '500,000 /s'
+    """
+    return f"{1 / statistics.median(seconds):,.0f} /s"
