@@ -125,15 +125,17 @@ _HOMES = {
 """Where each name lives; those not listed are errors."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'lazyipc' has no attribute {name!r}")
-    if name == "bincode":
-        return importlib.import_module("lazyipc.bincode")
-    home = importlib.import_module("lazyipc." + _HOMES.get(name, "errors"))
-    value: object = getattr(home, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # so that a misspelt name is an error for type checkers
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'lazyipc' has no attribute {name!r}")
+        if name == "bincode":
+            return importlib.import_module("lazyipc.bincode")
+        home = importlib.import_module("lazyipc." + _HOMES.get(name, "errors"))
+        value: object = getattr(home, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -28,7 +28,7 @@ class Door:
 
     Args:
         path: the socket's path, for the log.
-        listener: the listening socket; the door owns it.
+        listener: the listening socket.
         poller: where its readiness is watched for.
         accepts: how many connections one call accepts.
         counts: where it counts who came.
@@ -49,7 +49,7 @@ class Door:
         self._counts = counts
         self._allowed_uids = frozenset((os.geteuid(), 0))
         self._more_waiting = sockets.readiness_of(listener)
-        self._reopen_at = 0
+        self.reopen_at = 0
         self.fd = listener.fileno()
         self.is_closed = False
         """Nobody is accepted: the server is full, or the system out of descriptors."""
@@ -97,15 +97,11 @@ class Door:
     def _close_until(self, reopen_at: int) -> None:
         self.is_closed = True
         self.is_resting = reopen_at > 0
-        self._reopen_at = reopen_at
+        self.reopen_at = reopen_at
         self._poller.modify(self.fd, 0)
 
     def reopen(self, now: int) -> None:
         """Accept again, unless it is too early."""
-        if now >= self._reopen_at:
+        if now >= self.reopen_at:
             self.is_closed = self.is_resting = False
             self._poller.modify(self.fd, READ)
-
-    def close(self) -> None:
-        """Stop listening for good."""
-        self._listener.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import math
 import select
 import socket
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import BARE, Wire
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
-from lazyipc.errors import Disconnected, EncodeError, IpcError, ReplyTimeout, Started
+from lazyipc.errors import DecodeError, Disconnected, EncodeError, IpcError, ReplyTimeout, Started
 
 RECEIVE_BYTES = 65536
 LARGE_RECEIVE_BYTES = 1 << 20
@@ -30,6 +29,9 @@ server is at work while the rest is encoded."""
 
 LONGEST_SLEEP_SECONDS = 1000
 """poll(2) takes an int, and math.inf is none; nobody minds waking four times an hour."""
+
+LONGEST_DEADLINE_SECONDS = 1e9
+"""Thirty years; what is longer, math.inf first of all, travels as "never"."""
 
 SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
@@ -72,8 +74,12 @@ class Link:
     def call(self, command: Any, seconds: float, deadline: float) -> Responded | Failed:
         """Send one command and wait for its answer."""
         call = next(self._calls)
-        data = self._connection.request(call, command, *_in_ns(seconds, deadline))
         self.is_broken = True  # until the stream is known to be whole again
+        try:
+            data = self._connection.request(call, command, *_in_ns(seconds, deadline))
+        except IpcError:
+            self.is_broken = False
+            raise
         self._started = "no"
         self.request_bytes = len(data)
         connected = self._socket or self._connected(deadline)
@@ -81,11 +87,12 @@ class Link:
         while written < len(data):
             self._wait(connected, select.POLLOUT, deadline, seconds)
             written += self._write(connected, memoryview(data)[written:])
-        answer = None
-        while answer is None:
+        while True:
             if self._readable.poll(_milliseconds(deadline - monotonic())):
                 answer = self._read(connected)
-            elif monotonic() >= deadline:
+                if answer is not None:
+                    break
+            if monotonic() >= deadline:
                 self._connection.forget(call)
                 self.is_broken = self._connection.wire is BARE
                 raise _no_reply(self._path, seconds, "unknown")
@@ -116,6 +123,8 @@ class Link:
                     self._started = "unknown"
                 unsent = unsent[written:] or memoryview(next(pieces, b""))
             events = select.POLLIN | select.POLLOUT if unsent else select.POLLIN
+            if monotonic() >= deadline:
+                raise _no_reply(self._path, seconds, self._started)
             if self._wait(connected, events, deadline, seconds) & ~select.POLLOUT:
                 answer = self._read(connected)
                 while answer is not None:
@@ -195,9 +204,12 @@ class Link:
         except OSError as error:
             raise self._ended(error) from error
         if not data:
-            answer = self._connection.receive_end()
+            self._started = "unknown"
+            try:
+                answer = self._connection.receive_end()
+            except DecodeError as error:
+                raise self._ended(None) from error
             if answer is None:
-                self._started = "unknown"
                 raise self._ended(None)
             return answer
         self._started = "unknown"
@@ -220,7 +232,7 @@ class Link:
 
 def _in_ns(seconds: float, deadline: float) -> tuple[int | None, int | None]:
     """A deadline as it travels: the instant, and the time left."""
-    if seconds == math.inf:
+    if seconds > LONGEST_DEADLINE_SECONDS:
         return None, None
     return int(deadline * 1e9), int(seconds * 1e9)
 

@@ -7,6 +7,7 @@ meaning are the core's business, sockets that of `_io`; this driver moves the on
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -29,12 +30,15 @@ from lazyipc._io.fds import OwnedFd, abandon_in_child
 from lazyipc._io.poller import HANGUP, READ, WRITE
 from lazyipc._session import Peer, Session
 from lazyipc._stats import Counts, Stats
-from lazyipc.errors import LocalProtocolError, RemoteProtocolError
+from lazyipc.errors import LocalProtocolError, RemoteProtocolError, TransportError
 
 logger = logging.getLogger("lazyipc")
 
 LONGEST_POLL_SECONDS = 1e9
 """A budget of math.inf in numbers: thirty years."""
+
+LONGEST_WAIT_SECONDS = 1e6
+"""epoll_wait(2) counts milliseconds in an int; what is longer is for ever."""
 
 REPLY_DELAY_NS = 1_000_000
 """Replies to one client's commands are written together, but none waits longer for the next than
@@ -91,6 +95,7 @@ class IpcServer(Generic[ContextT]):
         if Wire.BARE in wires:
             self._catalog.check_bare(wires)
         self._clock = clock.clock_identity()
+        self._late_ns = int(min(self._limits.half_message_seconds, LONGEST_POLL_SECONDS) * 1e9)
         self._sessions: dict[int, Session] = {}
         self._runnable: deque[Session] = deque()
         self._begun: dict[Session, int] = {}
@@ -103,17 +108,24 @@ class IpcServer(Generic[ContextT]):
         self._is_closed = False
         self._ready: poller.Ready = []
         self._ownership = ownership.claim(os.fspath(path))
-        self._release = weakref.finalize(self, self._ownership.release)
+        # Newest first, and each may be called twice: an interrupted close is finished by another.
+        self._closers: list[Callable[[], None]] = [self._ownership.release]
+        self._finalizer = weakref.finalize(self, _call_all, self._closers)
         try:
             listener = sockets.listen(self._ownership)
+            self._closers.insert(0, listener.close)
             self._poller = poller.poller_for(selector)
+            self._closers.insert(0, self._poller.close)
             self._wake = OwnedFd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-        except BaseException:
-            self._release()
+            self._closers.insert(0, self._wake.close)
+            self._poller.register(self._wake.fileno(), READ)
+            accepts = self._limits.accepts_per_poll
+            self._door = Door(self.path, listener, self._poller, accepts, self._counts)
+        except BaseException as error:
+            self._finalizer()
+            if isinstance(error, OSError) and not isinstance(error, TransportError):
+                raise sockets.cannot_listen(self.path, error) from error
             raise
-        self._poller.register(self._wake.fileno(), READ)
-        accepts = self._limits.accepts_per_poll
-        self._door = Door(self.path, listener, self._poller, accepts, self._counts)
         self._attendant = Attendant(self.path, authorize, self._counts)
         # Which function stands here is the server's state: an idle poll asks nothing else.
         self._poll: Callable[..., poller.Ready] = self._poller.poll
@@ -195,14 +207,27 @@ class IpcServer(Generic[ContextT]):
         Returns:
             Whether there is something to do.
         """
-        if timeout is not None:
-            timeout = None if timeout == math.inf else max(timeout, 0)
-        ready = self._poll(timeout)
+        if timeout is None or timeout > LONGEST_WAIT_SECONDS:
+            timeout = None
+        elif timeout < 0:
+            timeout = 0
+        due = self._due_in() if self._needs_turn else math.inf
+        ready = self._poll(timeout if timeout is not None and timeout < due else _or_none(due))
         if ready:
             # The next poll takes these and needs no system call to learn what we know.
             self._ready = ready
             self._poll = self._take_ready
-        return bool(ready)
+            return True
+        return due < math.inf and (timeout is None or due <= timeout)
+
+    def _due_in(self) -> float:
+        """Seconds until time alone gives a poll something to do; math.inf if it never will."""
+        if self._runnable:
+            return 0
+        dues = [since + self._late_ns for since in self._begun.values()]
+        if self._door.is_resting:
+            dues.append(self._door.reopen_at)
+        return max(min(dues) - monotonic_ns(), 0) / 1e9 if dues else math.inf
 
     def _take_ready(self, timeout: float | None) -> poller.Ready:
         self._poll = self._poller.poll
@@ -216,18 +241,13 @@ class IpcServer(Generic[ContextT]):
         self._is_closing = True
         if self._is_running or self._is_closed:
             return
-        self._is_closed = True
         self._poll = _raise_closed
         for session in list(self._sessions.values()):
             session.flush()
             self._drop(session)
-        self._close_descriptors()
-        self._release()
-
-    def _close_descriptors(self) -> None:
-        self._door.close()
-        self._wake.close()
-        self._poller.close()
+        _call_all(self._closers)
+        self._finalizer.detach()
+        self._is_closed = True
 
     def abandon(self) -> None:
         """In a forked child: close our copies and touch nothing the parent goes on using."""
@@ -241,9 +261,9 @@ class IpcServer(Generic[ContextT]):
         self._sessions.clear()
         self._runnable.clear()
         self._begun.clear()
-        self._close_descriptors()
-        self._release.detach()
+        self._finalizer.detach()
         self._ownership.abandon()
+        _call_all(self._closers)
 
     def __enter__(self) -> Self:
         return self
@@ -265,7 +285,7 @@ class IpcServer(Generic[ContextT]):
         messages = limits.messages_per_poll if max_messages is None else max_messages
         now = monotonic_ns()
         stop = now + int(min(seconds, LONGEST_POLL_SECONDS) * 1e9)
-        self._is_running = True
+        self._is_running = self._needs_turn = True
         self._poll = _raise_reentered
         try:
             self._take_in(ready, now, stop)
@@ -300,13 +320,14 @@ class IpcServer(Generic[ContextT]):
         if door.is_closed and len(self._sessions) < self._limits.clients:
             door.reopen(now)
         runnable = bool(self._runnable)
-        self._needs_turn = runnable or bool(self._begun) or door.is_resting
-        if runnable is not self._is_awake:
-            self._is_awake = runnable
-            if runnable:
-                os.eventfd_write(self._wake.fileno(), 1)
-            else:
+        if runnable and not self._is_awake:
+            self._is_awake = True  # said before it is so, for an interrupt may fall between
+            os.eventfd_write(self._wake.fileno(), 1)
+        elif self._is_awake and not runnable:
+            with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake.fileno())
+            self._is_awake = False
+        self._needs_turn = runnable or bool(self._begun) or door.is_resting
 
     def _take_in(self, ready: poller.Ready, now: int, stop: int) -> None:
         """Accept, write what waited, read; whoever hung up is dropped before anything is run."""
@@ -425,7 +446,7 @@ class IpcServer(Generic[ContextT]):
             self._begun.pop(session, None)
 
     def _drop_the_late(self, now: int) -> None:
-        late = now - int(self._limits.half_message_seconds * 1e9)
+        late = now - self._late_ns
         for session, since in list(self._begun.items()):
             if since > late:
                 return
@@ -442,6 +463,15 @@ class IpcServer(Generic[ContextT]):
         session.close()
         self._counts.received_bytes += session.received_bytes
         self._counts.sent_bytes += session.sent_bytes
+
+
+def _call_all(closers: list[Callable[[], None]]) -> None:
+    for close in closers:
+        close()
+
+
+def _or_none(seconds: float) -> float | None:
+    return None if seconds == math.inf else seconds
 
 
 def _raise_closed(timeout: float | None = None) -> poller.Ready:

@@ -143,9 +143,19 @@ class Session:
         Returns:
             Whether all is written and the client goes on; else the server must see to it.
         """
-        owed = self._owed
-        if self.gone or not (owed or self.backlog):
+        if self.gone or not (self._owed or self.backlog):
             return False
+        try:
+            return self._write()
+        except OSError:
+            self.gone = True
+            return False
+        except BaseException:
+            self.gone = True  # an interrupt hides how much was written
+            raise
+
+    def _write(self) -> bool:
+        owed = self._owed
         data: bytes | memoryview
         if self.backlog is not None:
             data, self.backlog = self.backlog, None  # nothing is owed meanwhile: it is not run
@@ -157,12 +167,6 @@ class Session:
             sent = self.connected.send(data, SEND_FLAGS)
         except BlockingIOError:
             sent = 0
-        except OSError:
-            self.gone = True
-            return False
-        except BaseException:
-            self.gone = True  # an interrupt hides how much was written
-            raise
         self.sent_bytes += sent
         if sent < len(data):
             self.backlog = memoryview(data)[sent:]

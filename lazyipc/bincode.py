@@ -87,7 +87,8 @@ def decode(data: bytes | bytearray | memoryview, type: Any, config: Config = LEG
     end = len(data)
     if config.allow_trailing:
         extent = codec.extent(bytes(data), limit_bytes=config.limit_bytes, elements=config.elements)
-        end = extent.find(bytes(data)) or end
+        found = extent.find(bytes(data))
+        end = end if found is None else found
     else:
         _refuse_over(end, config)
     return codec.decode(data, 0, end, elements=config.elements)

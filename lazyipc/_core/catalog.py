@@ -17,7 +17,7 @@ from lazyipc._core import schema
 from lazyipc._core import shape as shapes
 from lazyipc._core.codec import Codec, codec_of, structure_codec
 from lazyipc._core.command import command_models, common_response, response_type
-from lazyipc._core.family import Family, family_of
+from lazyipc._core.family import Family, Generation, family_of, takes_the_place_of
 from lazyipc._core.framing import Wire
 from lazyipc.errors import DecodeError, EncodeError, SchemaError, SchemaMismatch
 
@@ -64,10 +64,16 @@ class Reply:
         """
         if self._only is not None:
             return self._only_fingerprint, self._only.encode(value)
-        found = self._by_model.get(value.__class__)
+        model = value.__class__
+        found = self._by_model.get(model)
         if found is None:
-            names = ", ".join(model.__qualname__ for model in self._by_model)
-            raise EncodeError(f"{value.__class__.__qualname__} given, one of {names} declared")
+            found = next(
+                (self._by_model[old] for old in self._by_model if takes_the_place_of(model, old)),
+                None,
+            )
+        if found is None:
+            names = ", ".join(known.__qualname__ for known in self._by_model)
+            raise EncodeError(f"{model.__qualname__} given, one of {names} declared")
         return found[0], found[1].encode(value)
 
     def decode(
@@ -106,6 +112,7 @@ class Entry:
     codec: Codec[Any]
     reply: Reply
     timeout: float | None
+    generation: int
 
 
 def entry_of(model: type) -> Entry:
@@ -115,7 +122,7 @@ def entry_of(model: type) -> Entry:
         SchemaError: the class is no command, or cannot travel.
     """
     made: Entry | None = getattr(model, "__lazyipc_entry__", None)
-    if made is None or made.model is not model:
+    if made is None or made.model is not model or made.generation != Generation.number:
         made = _make_entry(model)
         model.__lazyipc_entry__ = made  # type: ignore[attr-defined]
     return made
@@ -135,7 +142,8 @@ def _make_entry(model: type) -> Entry:
     assert isinstance(codec.shape, shapes.Structure)
     name, fields = codec.shape.name, schema.fields_of(codec.shape)
     description: list[Any] = ["command", name, fields, reply.description]
-    return Entry(model, name, description, schema.fingerprint(description), codec, reply, timeout)
+    fingerprint = schema.fingerprint(description)
+    return Entry(model, name, description, fingerprint, codec, reply, timeout, Generation.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pydantic.errors import PydanticUserError
 from lazyipc._core import layout
 from lazyipc._core import shape as shapes
 from lazyipc._core.cursor import Cursor, Fault, finish
-from lazyipc._core.family import family_of
+from lazyipc._core.family import Generation, takes_the_place_of
 from lazyipc._core.locate import bad_part, descend, first_complaint, refused_variant
 from lazyipc._core.shape import Shape
 from lazyipc.errors import DecodeError, EncodeError, IpcError, SchemaError
@@ -29,6 +29,11 @@ DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
 DEFAULT_ELEMENTS = 1_000_000
 """How many elements a message's sequences may have together: an element of no bytes costs memory
 too, and a small one costs a hundred times its bytes."""
+
+
+EXPLAINED_PARTS = 50_000
+"""How many parts of a refused message are looked at to say what is wrong: a tenth of a second,
+which is more than a host should spend on it already."""
 
 
 class Codec(Generic[T]):
@@ -65,6 +70,8 @@ class Codec(Generic[T]):
                 return self._encode(value)
             if self._model is None:
                 return self._encode(self._check(value) if self._check else value)
+            if takes_the_place_of(value.__class__, self._model):
+                return self._encode(value)
         except Exception as error:
             raise self._encode_error(value, error) from error
         wanted, given = self._model.__qualname__, type(value).__qualname__
@@ -112,7 +119,10 @@ class Codec(Generic[T]):
         self, data: Any, start: int, end: int, elements: int, error: Exception | None
     ) -> IpcError:
         def cursor() -> Cursor:
-            return Cursor(data, start, end, limit_bytes=end - start, elements=elements)
+            limit = end - start
+            return Cursor(
+                data, start, end, limit_bytes=limit, elements=elements, parts=EXPLAINED_PARTS
+            )
 
         walked = cursor()
         try:
@@ -170,16 +180,11 @@ def codec_of(annotation: Any) -> Codec[Any]:
     """
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return _adapter_codec(annotation)
-    family = family_of(annotation)
-    if family is not None and family.root is annotation:
-        if "codec" not in family.derived:
-            family.derived["codec"] = _model_codec(annotation)
-        return cast("Codec[Any]", family.derived["codec"])
-    made: Codec[Any] | None = annotation.__dict__.get("__lazyipc_codec__")
-    if made is None:
+    generation, made = annotation.__dict__.get("__lazyipc_codec__", (-1, None))
+    if made is None or generation != Generation.number:
         made = _model_codec(annotation)
-        annotation.__lazyipc_codec__ = made  # type: ignore[attr-defined]
-    return made
+        annotation.__lazyipc_codec__ = Generation.number, made  # type: ignore[attr-defined]
+    return cast("Codec[Any]", made)
 
 
 def structure_codec(model: type[BaseModel]) -> Codec[Any]:
@@ -197,11 +202,11 @@ def _model_codec(model: type[BaseModel]) -> Codec[Any]:
 
 def _adapter_codec(annotation: Any) -> Codec[Any]:
     # `A | B` equals `B | A`, yet not on the wire; their texts tell them apart.
-    return _compile_adapter(annotation, repr(annotation))
+    return _compile_adapter(annotation, repr(annotation), Generation.number)
 
 
 @lru_cache(maxsize=512)
-def _compile_adapter(annotation: Any, text: str) -> Codec[Any]:
+def _compile_adapter(annotation: Any, text: str, _generation: int) -> Codec[Any]:
     shape = shapes.shape_of(annotation)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True))

@@ -424,6 +424,8 @@ class ClientConnection:
             return
         error = error_of(failure)
         if call == 0:
+            if isinstance(error, MessageTooLarge):
+                raise error
             raise RemoteProtocolError(f"the server ended the connection: {error}") from error
         if entry is not None:
             self._failures.append(Failed(call, error))

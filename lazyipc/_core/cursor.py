@@ -7,6 +7,7 @@ where it stopped, so each element is visited once however the message is cut. Kn
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -53,6 +54,7 @@ class Cursor:
         end: where it ends, or None while that is not known.
         limit_bytes: how long the message may be.
         elements: how many elements its sequences may have together.
+        parts: how many parts of it are looked at; None for all.
     """
 
     __slots__ = (
@@ -63,11 +65,19 @@ class Cursor:
         "limit_bytes",
         "offset",
         "start",
+        "visit_limit",
         "visits",
     )
 
     def __init__(
-        self, data: Any, start: int, end: int | None, *, limit_bytes: int, elements: int
+        self,
+        data: Any,
+        start: int,
+        end: int | None,
+        *,
+        limit_bytes: int,
+        elements: int,
+        parts: int | None = None,
     ) -> None:
         self.data = data
         self.start = start
@@ -77,6 +87,7 @@ class Cursor:
         self.elements = elements
         self.element_limit = elements
         self.visits = 0
+        self.visit_limit = sys.maxsize if parts is None else parts
 
     def fault(self, reason: str, offset: int, *, size: int = 0, limit: int | None = None) -> Fault:
         return Fault(reason, offset - self.start, size=size, limit=limit)
@@ -84,6 +95,8 @@ class Cursor:
     def need(self, count: int) -> Walk:
         """Wait until `count` bytes from here are there; the offset stays."""
         self.visits += 1
+        if self.visits > self.visit_limit:
+            raise self.fault("refused here or further on; it is too long to say where", self.offset)
         last = self.offset + count
         if self.end is not None:
             if last > self.end:

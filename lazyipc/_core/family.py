@@ -32,6 +32,12 @@ _QUIET_MODULES = ("lazyipc.", "pydantic.", "abc.", "functools.", "contextlib.")
 """Frames of these modules are not where the user wrote a class."""
 
 
+class Generation:
+    """Counts how often a class took another's place: what was compiled before is compiled anew."""
+
+    number = 0
+
+
 @dataclass(slots=True)
 class Variant:
     """One variant as it was declared."""
@@ -65,8 +71,6 @@ class Family:
     timeout: float | None = None
     variants: list[Variant] = field(default_factory=list)
     sealed_at: str | None = None
-    derived: dict[str, Any] = field(default_factory=dict)
-    """What others made from the variants; forgotten when one takes another's place."""
 
     @property
     def name(self) -> str:
@@ -78,9 +82,8 @@ class Family:
         Raises:
             SchemaError: the family is sealed and this would change it.
         """
-        key = (variant.model.__module__, variant.model.__qualname__)
         for position, old in enumerate(self.variants):
-            if (old.model.__module__, old.model.__qualname__) == key:
+            if takes_the_place_of(variant.model, old.model):
                 if self.sealed_at is not None and old.signature != variant.signature:
                     raise SchemaError(
                         f"{variant.model.__qualname__} ({variant.place}) changes its shape, but "
@@ -88,8 +91,8 @@ class Family:
                         f"defines {self.name} ({self.place}) again, then those after it"
                     )
                 variant.index = old.index
-                self.derived.clear()
                 self.variants[position] = variant
+                Generation.number += 1
                 return
         if self.sealed_at is not None:
             raise SchemaError(
@@ -181,6 +184,10 @@ class TaggedUnion(BaseModel):
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        if index is not None and type(index) is not int:
+            raise SchemaError(f"{cls.__qualname__}: index must be an int, not {index!r}")
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout >= 0):
+            raise SchemaError(f"{cls.__qualname__}: timeout must be seconds, not {timeout!r}")
         for annotated in inspect.get_annotations(cls):
             if hasattr(BaseModel, annotated) or annotated == "process":
                 raise SchemaError(
@@ -222,6 +229,16 @@ class TaggedUnion(BaseModel):
         resolved: Any = handler.resolve_ref_schema(schema)
         resolved.update(bound_integers(resolved, handler.resolve_ref_schema))
         return schema
+
+
+def takes_the_place_of(new: type, old: type) -> bool:
+    """Whether a class is another one's definition run again (a re-run notebook cell)."""
+    family = family_of(old)
+    return (
+        family is not None
+        and family_of(new) is family
+        and (new.__module__, new.__qualname__) == (old.__module__, old.__qualname__)
+    )
 
 
 def family_of(model: object) -> Family | None:

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+DEEPEST_BLOCK = 12
+
 
 class Refused(Exception):
     """Raised by decoding code when a check fails; why is found out by walking the bytes again."""
@@ -24,6 +26,11 @@ class _Source:
         self._lines = [f"def {signature}:"]
         self._indent = 1
         self._names = 0
+
+    @property
+    def is_deep(self) -> bool:
+        """Python nests twenty blocks; what stands deeper becomes a function of its own."""
+        return self._indent > DEEPEST_BLOCK
 
     def line(self, text: str) -> None:
         self._lines.append("    " * self._indent + text)

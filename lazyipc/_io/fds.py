@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import weakref
 from typing import Protocol
@@ -14,19 +15,19 @@ class OwnedFd:
     >>> handle.close(); handle.close()
     """
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_file",)
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        # A file object closes and forgets in one step that no signal handler can come between.
+        self._file = io.FileIO(fd, "r+")
 
     def fileno(self) -> int:
         """The descriptor, or -1 when closed."""
-        return self._fd
+        return -1 if self._file.closed else self._file.fileno()
 
     def close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        """Close it; calling it twice is fine."""
+        self._file.close()
 
 
 class Abandons(Protocol):

@@ -25,6 +25,8 @@ RECORD = struct.Struct("<8sQ")
 RECORD_MARK = b"lazyipc\x01"
 PATH_LIMIT_BYTES = 107
 """Linux's sun_path has 108 bytes, the last one a zero."""
+FOREIGN_ERRORS = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM)
+"""What opening a link, a directory, a pipe, or another user's file says."""
 CLAIM_ATTEMPTS = 8
 """A lock file changes under us only when somebody deletes it; this often it is no accident."""
 PEER_CREDENTIALS = struct.Struct("3i")
@@ -122,7 +124,7 @@ def _open_lock(path: str, name: str) -> OwnedFd:
         except FileExistsError:
             lock = OwnedFd(os.open(name, flags))
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO) or os.path.lexists(name):
+        if error.errno in FOREIGN_ERRORS and os.path.lexists(name):
             raise SocketRefused(
                 f"{name} is no lock file of ours ({os.strerror(error.errno or 0)}); it was left "
                 "alone: move it away or choose another path",

@@ -48,8 +48,9 @@ def listen(ownership: Ownership) -> socket.socket:
         SocketRefused: the file system gave the socket another mode; it was removed.
         TransportError: the path cannot be bound.
     """
-    listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    listener = None
     try:
+        listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         # On Linux the inode made by bind takes its mode from the socket, less the umask; so the
         # path never has another, and the process-wide umask need not be touched.
         os.fchmod(listener.fileno(), SOCKET_MODE)
@@ -58,19 +59,19 @@ def listen(ownership: Ownership) -> socket.socket:
         ownership.made((status.st_dev, status.st_ino))
         _verify_mode(ownership.path, stat.S_IMODE(status.st_mode))
         listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        if isinstance(error, TransportError):
-            raise
-        raise TransportError(
-            f"{ownership.path}: cannot listen ({error.strerror})",
-            path=ownership.path,
-            errno=error.errno,
-        ) from error
-    except BaseException:
-        listener.close()
+    except BaseException as error:
+        if listener is not None:
+            listener.close()
+        if isinstance(error, OSError) and not isinstance(error, TransportError):
+            raise cannot_listen(ownership.path, error) from error
         raise
     return listener
+
+
+def cannot_listen(path: str, error: OSError) -> TransportError:
+    """What a host is told when the system refuses what a server needs."""
+    message = f"{path}: cannot listen ({error.strerror or error})"
+    return TransportError(message, path=path, errno=error.errno)
 
 
 def _verify_mode(path: str, mode: int) -> None:

@@ -132,6 +132,8 @@ def _vector_walk(shape: shapes.Vector, cursor: Cursor) -> Walk:
     if isinstance(shape.item, Number):
         yield from cursor.skip(count * shape.item.width_bytes)
         return
+    if not smallest_size(shape.item):
+        return  # then it is made of nothings alone
     for position in range(count):
         try:
             yield from walk(shape.item, cursor)

@@ -50,11 +50,19 @@ def construct_of(shape: Shape) -> construct.Construct:
 
 def encode(shape: Shape, value: str, source: EncodeSource) -> None:
     """Write the code that encodes the value of an expression."""
+    if source.is_deep:
+        source.blob(f"{source.constant(encoder(shape))}({value})")
+        return
     RULES[type(shape)].encode(shape, value, source)
 
 
 def decode(shape: Shape, source: DecodeSource) -> str:
     """Write the code that decodes; an expression for the value, good after the next flush."""
+    if source.is_deep:
+        name = source.name()
+        source.flush()
+        source.line(f"{name}, o, k = {source.constant(decoder(shape))}(data, o, end, k)")
+        return name
     return RULES[type(shape)].decode(shape, source)
 
 

@@ -1,0 +1,496 @@
+"""Who may import whom, what importing costs, and the public names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import lazyipc
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "lazyipc"
+
+LEAF = "errors"
+"""What everything may import, and what imports nothing of ours."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    # the core, from left to right
+    "_core.scalars": set(),
+    "_core.source": set(),
+    "_core.family": {"_core.scalars"},
+    "_core.command": {"_core.family"},
+    "_core.shape": {"_core.family", "_core.scalars"},
+    "_core.cursor": set(),
+    "_core.layout.rule": {"_core.cursor", "_core.shape", "_core.source"},
+    **{
+        f"_core.layout.{rows}": {
+            "_core.cursor",
+            "_core.layout.rule",
+            "_core.scalars",
+            "_core.shape",
+            "_core.source",
+        }
+        for rows in ("atoms", "containers", "models")
+    },
+    "_core.layout": {
+        "_core.layout.atoms",
+        "_core.layout.containers",
+        "_core.layout.models",
+        "_core.layout.rule",
+    },
+    "_core.locate": {"_core.cursor", "_core.layout", "_core.shape"},
+    "_core.codec": {
+        "_core.cursor",
+        "_core.family",
+        "_core.layout",
+        "_core.locate",
+        "_core.shape",
+    },
+    "_core.schema": {"_core.scalars", "_core.shape"},
+    "_core.framing": set(),
+    "_core.events": set(),
+    "_core.failure": {"_core.codec", "_core.scalars"},
+    "_core.limits": {"_core.codec"},
+    "_core.catalog": {
+        "_core.codec",
+        "_core.command",
+        "_core.family",
+        "_core.framing",
+        "_core.schema",
+        "_core.shape",
+    },
+    "_core.connection": {
+        "_core.catalog",
+        "_core.codec",
+        "_core.events",
+        "_core.failure",
+        "_core.framing",
+        "_core.schema",
+    },
+    # system calls
+    "_io.clock": set(),
+    "_io.fds": set(),
+    "_io.poller": set(),
+    "_io.ownership": {"_io.fds"},
+    "_io.sockets": {"_io.ownership"},
+    # the server
+    "_stats": set(),
+    "_session": {"_core.connection", "_core.framing", "_io.poller"},
+    "_attendant": {"_core.events", "_session", "_stats"},
+    "_door": {"_io.poller", "_io.sockets", "_session", "_stats"},
+    "_server": {
+        "_attendant",
+        "_core.catalog",
+        "_core.command",
+        "_core.connection",
+        "_core.framing",
+        "_core.limits",
+        "_door",
+        "_io.clock",
+        "_io.fds",
+        "_io.ownership",
+        "_io.poller",
+        "_io.sockets",
+        "_session",
+        "_stats",
+    },
+    # the client
+    "_link": {"_core.connection", "_core.events", "_core.framing", "_io.clock", "_io.sockets"},
+    "_client": {
+        "_core.catalog",
+        "_core.command",
+        "_core.events",
+        "_core.framing",
+        "_io.fds",
+        "_link",
+    },
+    # the codec by itself
+    "bincode": {"_core.codec", "_core.layout"},
+}
+"""Each module and what of ours it may import besides `errors`; `lazyipc` itself imports lazily."""
+
+SERVER = {"_server", "_attendant", "_door", "_session", "_stats"}
+CLIENT = {"_client", "_link"}
+
+IMPURE = {
+    "asyncio", "contextvars", "datetime", "fcntl", "io", "logging", "mmap", "multiprocessing", "os",
+    "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket",
+    "subprocess", "tempfile", "threading", "time",
+}  # fmt: skip
+"""What the core does without: system calls, clocks, files, loops, threads, chance, logs."""
+
+
+# Reading the sources -----------------------------------------------------------------------------
+
+
+def module_name(path: Path) -> str:
+    """A module's dotted name below `lazyipc`; empty for `lazyipc` itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    """Every module of the library, parsed."""
+    found = sorted(PACKAGE.rglob("*.py"))
+    return {module_name(path): ast.parse(path.read_text(), str(path)) for path in found}
+
+
+def imported_names(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
+    """Each import, wherever it stands, and the dotted names it brings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def our_imports(module: str) -> set[str]:
+    """The modules of ours that a module imports, but for the leaf."""
+    found = set()
+    for _, name in imported_names(sources()[module]):
+        if name.split(".")[0] == "lazyipc":
+            below = name.removeprefix("lazyipc").removeprefix(".")
+            found.add(below if below in sources() else below.rpartition(".")[0])
+    return found - {LEAF}
+
+
+def foreign_imports(module: str) -> set[str]:
+    """The packages of others that a module imports."""
+    roots = {name.split(".")[0] for _, name in imported_names(sources()[module])}
+    return roots - {"lazyipc", "__future__"}
+
+
+def modules_in(folder: str) -> list[str]:
+    return [module for module in sources() if module.split(".")[0] == folder]
+
+
+# The arrows --------------------------------------------------------------------------------------
+
+EMPTY = {"_core", "_io"}
+"""Packages with nothing but a docstring."""
+
+
+def test_the_table_knows_every_module() -> None:
+    assert set(MAY_IMPORT) | EMPTY | {"", LEAF} == set(sources())
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_a_module_imports_only_what_it_may(module: str) -> None:
+    assert our_imports(module) <= MAY_IMPORT[module]
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_the_table_tells_of_no_import_that_is_gone(module: str) -> None:
+    assert our_imports(module) >= MAY_IMPORT[module]
+
+
+def test_the_leaf_and_the_empty_packages_import_nothing_of_ours() -> None:
+    for module in (LEAF, *EMPTY):
+        assert our_imports(module) == set()
+    assert foreign_imports(LEAF) == {"typing"}
+
+
+def test_the_arrows_run_in_one_direction() -> None:
+    left_of: dict[str, set[str]] = {}
+
+    def reached(module: str, way: tuple[str, ...]) -> set[str]:
+        assert module not in way, f"a circle: {' → '.join((*way, module))}"
+        if module not in left_of:
+            further = (reached(name, (*way, module)) for name in MAY_IMPORT[module])
+            left_of[module] = MAY_IMPORT[module].union(*further)
+        return left_of[module]
+
+    for module in MAY_IMPORT:
+        reached(module, ())
+    for module in SERVER:
+        assert not reached(module, ()) & CLIENT
+    for module in CLIENT:
+        assert not reached(module, ()) & SERVER
+    for module in modules_in("_core"):
+        if module in MAY_IMPORT:
+            assert all(name.startswith("_core.") for name in reached(module, ()))
+
+
+def test_the_core_never_imports_system_calls_and_they_never_the_core() -> None:
+    for module in modules_in("_core"):
+        assert {name.split(".")[0] for name in our_imports(module)} <= {"_core"}
+    for module in modules_in("_io"):
+        assert {name.split(".")[0] for name in our_imports(module)} <= {"_io"}
+
+
+def test_poller_and_clock_know_nothing_of_ours() -> None:
+    for module in ("_io.poller", "_io.clock"):
+        assert not any(name.startswith("lazyipc") for _, name in imported_names(sources()[module]))
+
+
+def test_drivers_never_import_each_other() -> None:
+    drivers = [SERVER, CLIENT, {"bincode"}]
+    for driver in drivers:
+        others = set().union(*drivers) - driver
+        for module in driver:
+            assert not our_imports(module) & others
+
+
+def test_nothing_imports_the_public_face() -> None:
+    """It would make `import lazyipc` a circle, and hide which module is meant."""
+    for module in sources():
+        assert "" not in our_imports(module)
+
+
+def test_the_public_codec_imports_the_core_alone() -> None:
+    assert all(name.startswith("_core.") for name in our_imports("bincode"))
+
+
+# What the core does without ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", modules_in("_core"))
+def test_the_core_is_pure(module: str) -> None:
+    assert not foreign_imports(module) & IMPURE
+
+
+@pytest.mark.parametrize("module", modules_in("_io"))
+def test_system_calls_know_no_models(module: str) -> None:
+    assert foreign_imports(module) <= set(sys.stdlib_module_names)
+
+
+def test_only_two_packages_of_others_are_used() -> None:
+    used = set().union(*map(foreign_imports, sources())) - set(sys.stdlib_module_names)
+    assert used == {"construct", "pydantic", "pydantic_core", "typing_extensions"}
+
+
+def test_no_thread_no_loop_no_pickle() -> None:
+    for module in sources():
+        assert not foreign_imports(module) & {
+            "asyncio", "concurrent", "marshal", "multiprocessing", "pickle", "shelve", "threading",
+        }  # fmt: skip
+
+
+def test_construct_is_imported_where_it_is_asked_for_and_nowhere_else() -> None:
+    users = {module for module in sources() if "construct" in foreign_imports(module)}
+    assert users <= {"bincode", *modules_in("_core")}
+    for module in users:
+        for statement in sources()[module].body:
+            if not is_type_checking(statement) and not isinstance(statement, ast.FunctionDef):
+                names = [name for _, name in imported_names(statement)]
+                assert "construct" not in {name.split(".")[0] for name in names}, module
+    assert all(user == "bincode" or user.startswith("_core.layout.") for user in users)
+
+
+def is_type_checking(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.If)
+        and isinstance(statement.test, ast.Name)
+        and statement.test.id == "TYPE_CHECKING"
+    )
+
+
+def calls_of(module: str) -> set[str]:
+    """The plain names a module calls."""
+    calls = (node for node in ast.walk(sources()[module]) if isinstance(node, ast.Call))
+    return {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+
+
+def test_code_is_run_from_text_in_one_place() -> None:
+    assert {module for module in sources() if calls_of(module) & {"exec", "eval", "compile"}} == {
+        "_core.source"
+    }
+    assert not any(calls_of(module) & {"__import__", "print", "input"} for module in sources())
+
+
+def test_nothing_is_imported_by_star() -> None:
+    for module, tree in sources().items():
+        assert not any(name.endswith(".*") for _, name in imported_names(tree)), module
+
+
+# What importing costs ----------------------------------------------------------------------------
+
+LOADED = """
+import sys
+def loaded(*names):
+    return sorted(m for m in sys.modules for n in names if m == n or m.startswith(n + "."))
+"""
+
+
+def run(program: str) -> str:
+    """What a program prints in a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED + program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_lazyipc_loads_nothing() -> None:
+    program = """
+import lazyipc
+lazyipc.__version__, lazyipc.__all__, dir(lazyipc)
+print(loaded("lazyipc", "pydantic", "pydantic_core", "construct", "asyncio", "logging"))
+"""
+    assert run(program) == "['lazyipc']"
+
+
+def test_the_errors_load_no_models() -> None:
+    program = """
+from lazyipc import CommandFailed, IpcError
+print(loaded("lazyipc", "pydantic", "construct", "asyncio"))
+"""
+    assert run(program) == "['lazyipc', 'lazyipc.errors']"
+
+
+def test_a_command_set_loads_no_driver() -> None:
+    program = """
+from lazyipc import U8, Command, Response
+class Order(Command): pass
+class Stop(Order):
+    x: U8
+    def process(self, context) -> None: ...
+Stop(x=5)
+print(loaded("lazyipc._io", "lazyipc._server", "lazyipc._client", "construct", "asyncio"))
+"""
+    assert run(program) == "[]"
+
+
+def test_encoding_and_decoding_load_neither_construct_nor_asyncio() -> None:
+    program = """
+from lazyipc import U8, bincode
+data = bincode.encode([(1, "a", None)], list[tuple[U8, str, bool | None]])
+assert bincode.decode(data, list[tuple[U8, str, bool | None]]) == [(1, "a", None)]
+print(loaded("construct", "asyncio", "lazyipc._io", "lazyipc._server", "lazyipc._client"))
+"""
+    assert run(program) == "[]"
+
+
+def test_a_whole_call_loads_neither_construct_nor_asyncio() -> None:
+    program = """
+import os, tempfile, traceback
+from lazyipc import Command, IpcServer, Response, U64, Wire, client_send
+class Answer(Response): pass
+class Total(Answer):
+    c: U64
+class Order(Command[list[int]]): pass
+class Add(Order):
+    a: U64
+    b: U64
+    def process(self, context: list[int]) -> Total:
+        return Total(c=self.a + self.b)
+
+def ask(path, wire):
+    try:
+        assert client_send(Add(a=1, b=2), path, wire=wire) == Total(c=3)
+        assert loaded("construct", "asyncio", "concurrent") == []
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+with tempfile.TemporaryDirectory() as folder:
+    with IpcServer(f"{folder}/s", Order, wires=Wire.ALL) as server:
+        for wire in (Wire.FRAMED, Wire.BARE):
+            child = os.fork() or ask(server.path, wire)
+            while not server.handle_new_messages([]):
+                server.wait(10)
+            assert os.waitpid(child, 0)[1] == 0
+print(loaded("construct", "asyncio", "concurrent"))
+"""
+    assert run(program) == "[]"
+
+
+def test_a_construct_is_loaded_when_asked_for() -> None:
+    program = """
+from lazyipc import U8, bincode
+bincode.construct_for(list[U8])
+print(loaded("construct")[:1])
+"""
+    assert run(program) == "['construct']"
+
+
+# The public names --------------------------------------------------------------------------------
+
+
+def test_the_public_names_are_told_once() -> None:
+    assert len(set(lazyipc.__all__)) == len(lazyipc.__all__)
+
+
+@pytest.mark.parametrize("name", lazyipc.__all__)
+def test_a_public_name_can_be_imported(name: str) -> None:
+    assert getattr(lazyipc, name) is getattr(importlib.import_module("lazyipc"), name)
+    assert name in dir(lazyipc)
+
+
+def annotated_texts(module: str) -> dict[str, str]:
+    """The text below each assignment of a module."""
+    body = sources()[module].body
+    return {
+        statement.targets[0].id: below.value.value
+        for statement, below in pairwise(body)
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
+
+
+@pytest.mark.parametrize("name", lazyipc.__all__)
+def test_a_public_name_is_documented(name: str) -> None:
+    value = getattr(lazyipc, name)
+    if isinstance(value, type):
+        assert value.__dict__["__doc__"]
+    elif name in annotated_texts("_core.scalars"):
+        assert annotated_texts("_core.scalars")[name]
+    else:
+        assert value.__doc__
+
+
+@pytest.mark.parametrize("module", sources())
+def test_each_module_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(sources()[module])
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    (block,) = [node for node in sources()[""].body if is_type_checking(node)]
+    seen = {name.rpartition(".")[2] for _, name in imported_names(block)}
+    assert seen == set(lazyipc.__all__)
+
+
+def test_every_error_is_public() -> None:
+    from lazyipc import errors
+
+    classes = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
+    assert classes <= set(lazyipc.__all__)
+    tree = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert tree == classes
+
+
+@pytest.mark.parametrize("name", ["IpcSever", "client_sends", "server", "_missing", "Stat"])
+def test_a_misspelt_name_is_an_attribute_error(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"module 'lazyipc' has no attribute '{name}'"):
+        getattr(lazyipc, name)
+    with pytest.raises(ImportError, match=name):
+        exec(f"from lazyipc import {name}")
+
+
+def test_a_star_import_brings_the_public_names() -> None:
+    namespace: dict[str, object] = {}
+    exec("from lazyipc import *", namespace)
+    assert set(namespace) - {"__builtins__"} == set(lazyipc.__all__)
+
+
+def test_the_version_is_told() -> None:
+    assert [int(part) >= 0 for part in lazyipc.__version__.split(".")] == [True] * 3

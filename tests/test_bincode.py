@@ -1,0 +1,241 @@
+"""`lazyipc.bincode`: the codec by itself, with its limits and what it does with bytes left over."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import construct
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from lazyipc import U8, U16, U32, TaggedUnion, bincode
+from lazyipc.bincode import LEGACY, Config
+from lazyipc.errors import DecodeError, EncodeError, MessageTooLarge, SchemaError
+
+
+class Pixel(BaseModel):
+    x: U16
+    y: U16
+
+
+class Drawing(TaggedUnion):
+    pass
+
+
+class Clear(Drawing):
+    pass
+
+
+class Plot(Drawing):
+    pixel: Pixel
+    color: tuple[U8, U8, U8] | None
+
+
+class Empty(BaseModel):
+    pass
+
+
+PLOT = Plot(pixel=Pixel(x=1, y=2), color=(3, 4, 5))
+PLOT_BYTES = bytes.fromhex("01000000 0100 0200 01 03 04 05")
+
+TRAILING = Config(allow_trailing=True)
+
+
+# Types -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "encoded"),
+    [
+        (7, U8, "07"),
+        (7, int, "0700000000000000"),
+        (-1, int, "ffffffffffffffff"),
+        ("é", str, "0200000000000000c3a9"),
+        ([1, 2], list[U16], "020000000000000001000200"),
+        (None, None, ""),
+        (None, U8 | None, "00"),
+        (Pixel(x=1, y=2), Pixel, "01000200"),
+        (Clear(), Drawing, "00000000"),
+        (PLOT, Drawing, PLOT_BYTES.hex()),
+        (PLOT, Plot, PLOT_BYTES[4:].hex()),
+        (Empty(), Empty, ""),
+    ],
+)
+def test_a_value_of_a_type_has_its_bytes(value: Any, annotation: Any, encoded: str) -> None:
+    assert bincode.encode(value, annotation).hex() == encoded
+    assert bincode.decode(bytes.fromhex(encoded), annotation) == value
+
+
+@pytest.mark.parametrize("value", [PLOT, Pixel(x=1, y=2), Empty()])
+def test_a_model_needs_no_type_and_is_its_fields(value: Any) -> None:
+    assert bincode.encode(value) == bincode.encode(value, type(value))
+    assert bincode.decode(bincode.encode(value), type(value)) == value
+
+
+@pytest.mark.parametrize("value", [5, "text", True, 1.5, b"\0"])
+def test_a_plain_value_of_one_type_needs_none_either(value: Any) -> None:
+    assert bincode.decode(bincode.encode(value), type(value)) == value
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, (1,), object(), 1j])
+def test_a_value_that_does_not_say_what_it_holds_needs_a_type(value: Any) -> None:
+    with pytest.raises(SchemaError, match="has no wire form"):
+        bincode.encode(value)
+
+
+@pytest.mark.parametrize("held", [bytes, bytearray, memoryview])
+def test_bytes_may_be_held_in_any_way(held: Any) -> None:
+    assert bincode.decode(held(PLOT_BYTES), Drawing) == PLOT
+    assert bincode.decode(held(PLOT_BYTES + b"more"), Drawing, TRAILING) == PLOT
+
+
+def test_a_value_does_not_keep_the_bytes_it_came_from() -> None:
+    received = bytearray(bincode.encode(b"abc", bytes))
+    value = bincode.decode(memoryview(received), bytes)
+    received[-1] = 0
+    assert value == b"abc"
+    assert type(value) is bytes
+
+
+def test_errors_are_those_of_the_tree() -> None:
+    with pytest.raises(DecodeError) as decoded:
+        bincode.decode(PLOT_BYTES[:-1], Drawing)
+    assert (decoded.value.path, decoded.value.offset) == ("Plot.color[2]", 11)
+    with pytest.raises(EncodeError) as encoded:
+        bincode.encode([PLOT, 5], list[Drawing])
+    assert encoded.value.path == "[1]"
+    for call in (bincode.encode, bincode.decode):
+        with pytest.raises(SchemaError):
+            call(b"", complex)
+    with pytest.raises(SchemaError):
+        bincode.construct_for(complex)
+
+
+# Config ------------------------------------------------------------------------------------------
+
+
+def test_the_defaults_are_named() -> None:
+    assert Config() == LEGACY
+    assert (LEGACY.limit_bytes, LEGACY.elements) == (16 * 1024 * 1024, 1_000_000)
+    assert LEGACY.allow_trailing is False
+
+
+def test_a_config_is_frozen_and_by_keyword() -> None:
+    with pytest.raises(AttributeError):
+        LEGACY.elements = 5  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Config(5)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+def test_a_message_of_the_largest_size_is_taken_and_no_longer_one(trailing: bool) -> None:
+    fits = Config(limit_bytes=len(PLOT_BYTES), allow_trailing=trailing)
+    tight = Config(limit_bytes=len(PLOT_BYTES) - 1, allow_trailing=trailing)
+    assert bincode.encode(PLOT, Drawing, fits) == PLOT_BYTES
+    assert bincode.decode(PLOT_BYTES, Drawing, fits) == PLOT
+    for call, argument in ((bincode.encode, PLOT), (bincode.decode, PLOT_BYTES)):
+        with pytest.raises(MessageTooLarge) as caught:
+            call(argument, Drawing, tight)  # type: ignore[operator]
+        assert caught.value.limit_bytes == len(PLOT_BYTES) - 1
+        assert caught.value.size_bytes == len(PLOT_BYTES)
+
+
+def test_bytes_left_over_do_not_count_as_message() -> None:
+    config = Config(limit_bytes=len(PLOT_BYTES), allow_trailing=True)
+    assert bincode.decode(PLOT_BYTES + bytes(1000), Drawing, config) == PLOT
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+@pytest.mark.parametrize("annotation", [list[None], list[U8], dict[U8, None], tuple[U8, ...]])
+def test_the_elements_are_limited(annotation: Any, trailing: bool) -> None:
+    encoded = (3).to_bytes(8, "little") + b"\1\2\3"
+    if annotation == list[None]:
+        encoded = encoded[:8]
+    assert bincode.decode(encoded, annotation, Config(elements=3, allow_trailing=trailing))
+    with pytest.raises(MessageTooLarge) as caught:
+        bincode.decode(encoded, annotation, Config(elements=2, allow_trailing=trailing))
+    assert (caught.value.size_bytes, caught.value.limit_bytes) == (3, 2)
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+def test_no_elements_at_all_may_be_allowed(trailing: bool) -> None:
+    config = Config(elements=0, allow_trailing=trailing)
+    assert bincode.decode(bytes(8), list[U8], config) == []
+    with pytest.raises(MessageTooLarge):
+        bincode.decode(b"\1" + bytes(8), list[U8], config)
+
+
+TYPES: list[tuple[Any, Any]] = [
+    (PLOT, Drawing),
+    (Clear(), Drawing),
+    ("text", str),
+    ([], list[str]),
+    (None, U32 | None),
+    (None, None),
+    ((), tuple[()]),
+    (Empty(), Empty),
+]
+
+
+@pytest.mark.parametrize(("value", "annotation"), TYPES)
+@pytest.mark.parametrize("behind", [b"\0", b"\xff\xff\xff", bytes(100)], ids=len)
+def test_bytes_left_over_are_refused_unless_allowed(
+    value: Any, annotation: Any, behind: bytes
+) -> None:
+    received = bincode.encode(value, annotation) + behind
+    with pytest.raises(DecodeError, match="are left over") as caught:
+        bincode.decode(received, annotation)
+    assert caught.value.offset == len(received) - len(behind)
+    assert bincode.decode(received, annotation, TRAILING) == value
+
+
+@pytest.mark.parametrize(("value", "annotation"), TYPES)
+def test_nothing_need_be_left_over_where_it_may(value: Any, annotation: Any) -> None:
+    received = bincode.encode(value, annotation)
+    assert bincode.decode(received, annotation, TRAILING) == value
+    for length in range(len(received)):
+        with pytest.raises(DecodeError):
+            bincode.decode(received[:length], annotation, TRAILING)
+
+
+@pytest.mark.parametrize(
+    ("received", "annotation", "offset"),
+    [(b"\2more", bool, 0), (b"\1\7more", tuple[U8, U8 | None], 1), (b"\5\0\0\0", Drawing, 0)],
+)
+def test_bad_bytes_are_refused_where_trailing_ones_are_not(
+    received: bytes, annotation: Any, offset: int
+) -> None:
+    with pytest.raises(DecodeError) as caught:
+        bincode.decode(received, annotation, TRAILING)
+    assert caught.value.offset == offset
+
+
+@settings(max_examples=100, deadline=None)
+@given(received=st.binary(max_size=60))
+def test_any_bytes_are_a_value_or_refused(received: bytes) -> None:
+    for annotation in (Drawing, list[str], dict[str, U16 | None]):
+        for config in (LEGACY, TRAILING):
+            try:
+                value = bincode.decode(received, annotation, config)
+            except (DecodeError, MessageTooLarge):
+                continue
+            assert bincode.decode(bincode.encode(value, annotation), annotation) == value
+
+
+# construct_for -----------------------------------------------------------------------------------
+
+
+def test_the_construct_is_a_construct_that_builds_and_parses() -> None:
+    layout = bincode.construct_for(Drawing)
+    assert isinstance(layout, construct.Construct)
+    assert layout.build(PLOT) == PLOT_BYTES
+    assert layout.parse(PLOT_BYTES) == PLOT
+
+
+def test_a_construct_can_be_part_of_another() -> None:
+    layout = construct.Struct("before" / construct.Byte, "pixel" / bincode.construct_for(Pixel))
+    parsed = layout.parse(b"\7" + struct.pack("<HH", 1, 2))
+    assert (parsed.before, parsed.pixel) == (7, Pixel(x=1, y=2))

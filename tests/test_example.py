@@ -1,0 +1,217 @@
+"""The example as people run it: both modes in processes of their own, and the demo of both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.harness import ROOT, until
+
+pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
+
+EXAMPLE = (sys.executable, "-m", "examples.simple")
+U64_MAX = 2**64 - 1
+
+
+class Server:
+    """The example's server in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def stop(self) -> tuple[str, str, int]:
+        """Ctrl-C; what is left of its output and errors, and its exit status."""
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=10)
+        return out, err, self.process.returncode
+
+
+@contextmanager
+def running(path: str) -> Iterator[Server]:
+    pipe = subprocess.PIPE
+    command = [*EXAMPLE, "--socket", path, "server"]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
+        try:
+            server = Server(process)
+            assert server.line() == f"listening on {path}"
+            yield server
+        finally:
+            process.kill()
+
+
+def client(path: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EXAMPLE, "--socket", path, "client", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_each_command_shows_at_both_sides(path: str) -> None:
+    with running(path) as server:
+        assert stat.S_IMODE(os.lstat(path).st_mode) == 0o600
+        for words, sent, received, shown in (
+            (("print", "hello"), "Print(payload='hello')", "PrintAck()", "received: hello"),
+            (("add", "5", "3"), "Add(a=5, b=3)", "Sum(c=8)", "received: 5 + 3 = 8"),
+            (("push", "69"), "Push(x=69)", "Pushed(x=69)", "received: 69"),
+        ):
+            done = client(path, *words)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.splitlines() == [
+                f"sent command: {sent}",
+                f"received response: {received}",
+            ]
+            assert server.line() == f"{words[0].capitalize()} command {shown}"
+        assert server.stop() == ("", "", 0)
+    assert not os.path.lexists(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("add", "1", "-2"), "greater than or equal to 0"),
+        (("push", str(U64_MAX + 1)), "less than or equal to"),
+        (("add", "x", "2"), "invalid int value: 'x'"),
+        (("add", "1"), "required: b"),
+        (("pop",), "invalid choice: 'pop'"),
+    ],
+    ids=["negative", "too large", "no number", "too few", "no command"],
+)
+def test_wrong_words_send_nothing(path: str, words: tuple[str, ...], complaint: str) -> None:
+    """There is no server: what is wrong is seen before one is asked for."""
+    done = client(path, *words)
+    assert done.returncode in (1, 2)
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_no_server_is_told_in_a_line(path: str) -> None:
+    done = client(path, "add", "1", "2")
+    assert done.returncode == 1
+    assert done.stdout == "sent command: Add(a=1, b=2)\n" or done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{path}: no server is running there")
+
+
+def test_a_sum_that_does_not_fit_is_told_and_the_server_goes_on(path: str) -> None:
+    with running(path) as server:
+        done = client(path, "add", str(U64_MAX), "1")
+        assert done.returncode == 1
+        assert done.stderr.startswith("ValidationError: ")
+        assert "Traceback" not in done.stderr
+        assert client(path, "add", "1", "2").returncode == 0
+        out, err, status = server.stop()
+    assert status == 0
+    assert "1 + 2 = 3" in out
+    assert "Traceback" in err
+
+
+def test_a_second_server_is_refused_with_the_firsts_pid(path: str) -> None:
+    with running(path) as server:
+        second = subprocess.run(
+            [*EXAMPLE, "--socket", path, "server"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=20,
+            check=False,
+        )
+        assert second.returncode == 1
+        (line,) = second.stderr.splitlines()
+        assert f"process {server.process.pid}" in line
+        assert client(path, "add", "1", "2").returncode == 0
+
+
+def test_ctrl_c_ends_a_waiting_client(path: str) -> None:
+    """A server that never polls: the client waits, until it is told not to."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(20)
+        pipe = subprocess.PIPE
+        command = [*EXAMPLE, "--socket", path, "client", "add", "1", "2"]
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
+            connected, _ = listener.accept()
+            with connected:
+                connected.settimeout(20)
+                connected.recv(1)
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=10)
+    assert err == ""
+    assert process.returncode == 0
+
+
+def test_a_killed_servers_socket_is_taken_over(path: str) -> None:
+    with running(path) as server:
+        server.process.kill()
+        server.process.wait(timeout=10)
+    assert os.path.lexists(path)
+    assert client(path, "add", "1", "2").returncode == 1
+    with running(path):
+        assert client(path, "add", "1", "2").returncode == 0
+
+
+def test_the_demo_shows_both_sides() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.simple.demo"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=40,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("server | listening on ")
+    for line in (
+        "$ python -m examples.simple client print hello from the client",
+        "client | sent command: Print(payload='hello from the client')",
+        "client | received response: PrintAck()",
+        "server | Print command received: hello from the client",
+        "client | sent command: Add(a=5, b=3)",
+        "client | received response: Sum(c=8)",
+        "server | Add command received: 5 + 3 = 8",
+        "client | sent command: Push(x=69)",
+        "client | received response: Pushed(x=69)",
+        "server | Push command received: 69",
+    ):
+        assert lines.count(line) == 1, done.stdout
+    assert len(lines) == 13
+
+
+def test_a_default_socket_stands_where_one_is(folder: os.PathLike[str]) -> None:
+    """Without --socket both modes meet in the folder they are run in."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*EXAMPLE, "server"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        until(lambda: os.path.exists(os.path.join(folder, "lazyipc-example.sock")))
+        done = subprocess.run(
+            [*EXAMPLE, "client", "push", "1"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0

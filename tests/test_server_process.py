@@ -1,0 +1,826 @@
+"""IpcServer and the process around it: forks, exits, interrupts, users, a lack of descriptors."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.simple.commands import ClientCommand, Push, Pushed
+from lazyipc import (
+    Disconnected,
+    IpcError,
+    IpcServer,
+    Limits,
+    LocalProtocolError,
+    RemoteError,
+    SocketInUse,
+    SocketRefused,
+    Wire,
+    client_send,
+)
+from tests.conftest import PATIENT, Connect, Serve, open_descriptors
+from tests.harness import (
+    NOBODY,
+    ROOT,
+    Do,
+    Echo,
+    Host,
+    Interrupter,
+    Job,
+    Line,
+    RawClient,
+    answer,
+    bare_request,
+    become_nobody,
+    forked,
+    is_well,
+    need_root,
+    poll,
+    program,
+    python,
+    request,
+    run_script,
+    told_by_child,
+    until,
+)
+
+pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
+
+
+# Owners -------------------------------------------------------------------------------------------
+
+
+def test_a_second_server_at_the_path_is_refused(serve: Serve) -> None:
+    server, host = serve(), Host()
+    for _ in range(3):
+        with pytest.raises(SocketInUse) as caught:
+            serve()
+        assert caught.value.pid == os.getpid()
+    assert is_well(server, host)
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_a_foreign_path_is_refused_and_left(serve: Serve, path: str, what: str) -> None:
+    if what == "file":
+        Path(path).write_text("precious")
+    else:
+        os.mkdir(path)
+    inode = os.lstat(path).st_ino
+    with pytest.raises(SocketRefused):
+        serve()
+    assert os.lstat(path).st_ino == inode
+    if what == "file":
+        assert Path(path).read_text() == "precious"
+
+
+def test_a_killed_hosts_path_serves_again(serve: Serve, path: str) -> None:
+    def host(line: Line) -> None:
+        server = IpcServer(path, Job)
+        line.say(server.path)
+        line.hear()
+
+    with forked(host) as child:
+        assert child.hear() == path
+        with pytest.raises(SocketInUse) as caught:
+            serve()
+        assert caught.value.pid == child.pid
+        child.kill(signal.SIGKILL)
+        child.finish()
+    assert os.path.lexists(path)
+    assert is_well(serve(), Host())
+
+
+def test_a_family_that_cannot_travel_leaves_nothing_behind(serve: Serve, folder: Path) -> None:
+    class Wrong:
+        pass
+
+    with pytest.raises(TypeError):
+        serve(Wrong)
+    assert os.listdir(folder) == []
+
+
+# Garbage collection and exits ---------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_forgotten_server_lets_go_when_collected(path: str, client: Connect) -> None:
+    before = open_descriptors()
+    server = IpcServer(path, Job)
+    asking = client()
+    answer(server, Host(), asking, Echo(text="hello"))
+    asking.close()
+    gone = weakref.ref(server)
+    del server
+    gc.collect()
+    assert gone() is None
+    assert not os.path.lexists(path)
+    assert open_descriptors() == before
+    IpcServer(path, Job).close()
+
+
+EXITING = """
+import os, sys
+from tests.harness import Host, Job
+from lazyipc import IpcServer
+server = IpcServer(sys.argv[1], Job)
+assert os.path.exists(sys.argv[1])
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("", 0), ("sys.exit(3)", 3), ("raise ValueError", 1), ("raise KeyboardInterrupt", -2)],
+    ids=["end", "exit", "error", "^C"],
+)
+def test_an_exit_removes_the_socket(path: str, end: str, status: int) -> None:
+    done = run_script(EXITING.format(end), path, check=False)
+    assert done.returncode in (status, status % 256, 130), done.stderr
+    assert not os.path.lexists(path)
+    assert os.path.lexists(path + ".lock")
+
+
+def test_a_hard_exit_leaves_a_socket_that_is_replaced(serve: Serve, path: str) -> None:
+    assert run_script(EXITING.format("os._exit(7)"), path, check=False).returncode == 7
+    assert os.path.lexists(path)
+    assert is_well(serve(), Host())
+
+
+def test_what_another_put_at_the_path_is_left_by_close(serve: Serve, path: str) -> None:
+    server = serve()
+    os.unlink(path)
+    Path(path).write_text("precious")
+    server.close()
+    assert Path(path).read_text() == "precious"
+
+
+def test_another_folder_later_changes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with IpcServer("s", Job) as server:
+        monkeypatch.chdir("/")
+        assert server.path == str(folder / "s")
+        assert is_well(server, Host())
+    assert not os.path.lexists(folder / "s")
+
+
+def test_a_path_object_is_a_path(folder: Path) -> None:
+    with IpcServer(folder / "s", Job) as server:
+        assert server.path == str(folder / "s")
+
+
+# Forks --------------------------------------------------------------------------------------------
+
+
+def test_a_forked_child_lets_go_and_the_parent_goes_on(serve: Serve, path: str) -> None:
+    server, host = serve(), Host()
+    with RawClient(path) as asking:
+        answer(server, host, asking, Echo(text="before"))
+        inherited = {fd for fd, what in open_descriptors().items() if what.startswith("socket")}
+
+        def child(line: Line) -> None:
+            for use in (lambda: server.handle_new_messages(host), lambda: server.wait(0)):
+                with pytest.raises(LocalProtocolError, match="stays with the parent"):
+                    use()
+            server.close()
+            kinds = ("anon_inode:[event", "/")
+            line.say(str(sum(w.startswith(kinds) for w in open_descriptors().values())))
+            line.hear()
+            asking.socket.close()
+
+        with forked(child) as process:
+            process.hear()
+            assert answer(server, host, asking, Echo(text="during")) == "during"
+            process.say("end")
+            assert process.finish() == 0
+        assert answer(server, host, asking, Echo(text="after")) == "after"
+        assert inherited
+    assert os.path.lexists(path)
+    assert is_well(server, host)
+
+
+def test_a_forked_child_keeps_no_descriptor_of_the_server(serve: Serve, path: str) -> None:
+    before = set(open_descriptors())
+    server, host = serve(), Host()
+    asking = RawClient(path)
+    answer(server, host, asking, Echo(text="hello"))
+    asking.close()
+    with RawClient(path) as other:
+        answer(server, host, other, Echo(text="hello"))
+        ours = {other.socket.fileno()}
+
+        def left() -> str:
+            now = open_descriptors()
+            # What the test's own line to its child takes is no matter here.
+            own = {fd for fd, what in now.items() if what.startswith(("socket", "pipe", "/proc"))}
+            return str(sorted(set(now) - before - ours - own))
+
+        assert told_by_child(left) == "[]"
+
+
+def test_a_forked_child_that_ends_hangs_up_nobody(serve: Serve, path: str) -> None:
+    server, host = serve(), Host()
+    with RawClient(path) as asking:
+        answer(server, host, asking, Echo(text="before"))
+        assert told_by_child(lambda: "ended") == "ended"
+        assert answer(server, host, asking, Echo(text="after")) == "after"
+        server.close()
+        assert asking.has_ended()
+
+
+def test_a_server_that_ends_while_a_child_lives_is_seen_to_end(serve: Serve, path: str) -> None:
+    """A child that held a copy of a client's socket would keep that client waiting."""
+    server, host = serve(), Host()
+    with RawClient(path) as asking:
+        answer(server, host, asking, Echo(text="before"))
+        with forked(lambda line: (line.say("alive"), line.hear())) as child:
+            child.hear()
+            server.close()
+            assert asking.has_ended()
+            serve().close()
+
+
+def test_a_child_may_serve_at_another_path(serve: Serve, path: str) -> None:
+    server = serve()
+
+    def child() -> str:
+        with IpcServer(path + "2", Job) as own:
+            return str(is_well(own, Host()))
+
+    assert told_by_child(child) == "True"
+    assert is_well(server, Host())
+
+
+def test_a_child_is_told_that_the_parent_owns_the_path(serve: Serve, path: str) -> None:
+    server, parent = serve(), os.getpid()
+
+    def child() -> str:
+        try:
+            IpcServer(path, Job)
+        except SocketInUse as error:
+            return str(error.pid)
+        return "owned"
+
+    assert told_by_child(child) == str(parent)
+    assert is_well(server, Host())
+
+
+def test_a_fork_inside_process_answers_once(serve: Serve, client: Connect) -> None:
+    server, asking = serve(), client()
+    parent = os.getpid()
+    children: list[int] = []
+
+    def fork() -> int:
+        pid = os.fork()
+        children.append(pid)
+        return 7
+
+    host = Host(fork=fork)
+    call = asking.ask(Do(name="fork"), Echo(text="next"))
+    try:
+        server.handle_new_messages(host)
+        if os.getpid() != parent:
+            with pytest.raises(LocalProtocolError):
+                server.handle_new_messages(host)
+            server.close()
+    except BaseException:
+        if os.getpid() != parent:
+            os._exit(1)
+        raise
+    if os.getpid() != parent:
+        os._exit(0 if host.ran == ["fork"] else 2)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    poll(server, host, lambda: asking.has_result(call))
+    assert asking.results == {1: 7, 2: "next"}
+    assert is_well(server, host)
+
+
+STARTING = """
+import os, sys
+print(sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2))
+"""
+
+
+def test_a_started_program_inherits_nothing(serve: Serve, path: str) -> None:
+    server, host = serve(), Host()
+    inheritable = {fd for fd in open_descriptors() if fd > 2 and os.get_inheritable(fd)}
+    with RawClient(path) as asking:
+        answer(server, host, asking, Echo(text="hello"))
+        now = {fd for fd in open_descriptors() if fd > 2 and os.get_inheritable(fd)}
+        assert now == inheritable
+        done = subprocess.run(
+            python("import os; print(*os.listdir('/proc/self/fd'))"),
+            close_fds=False,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        # Its own: three streams, and the one that lists.
+        assert len(done.stdout.split()) <= 4 + len(inheritable)
+
+
+# Interrupts ---------------------------------------------------------------------------------------
+
+
+STUCK_SECONDS = 0.5
+"""What is not done after so many polls never will be."""
+
+
+class Scene:
+    """A server with two kept clients that have asked, a new one, a bare one, and one that left."""
+
+    def __init__(self, path: str) -> None:
+        self.host = Host()
+        self.server: IpcServer[Any] = IpcServer(path, Job, limits=PATIENT)
+        self.kept = [RawClient(path), RawClient(path)]
+        for one in self.kept:
+            one.ask(Echo(text="hello"))
+        leaving = RawClient(path)
+        leaving.ask(Echo(text="hello"))
+        self.server.handle_new_messages(self.host)
+        leaving.ask(Echo(text="for nobody"))
+        leaving.close()
+        self.host.ran.clear()
+        self.new = RawClient(path)
+        self.everybody = [*self.kept, self.new]
+        self.asked: dict[RawClient, dict[int, str]] = {}
+        for number, one in enumerate(self.everybody):
+            one.pump()
+            one.results.clear()
+            texts = [f"{number}.{m}" for m in range(3)]
+            last = one.ask(*(Echo(text=text) for text in texts))
+            self.asked[one] = dict(zip(range(last - 2, last + 1), texts, strict=True))
+
+    def is_settled(self) -> bool:
+        """Whether everybody has all answers, or was hung up on."""
+        return all(
+            one.has_ended() or one.results.keys() == self.asked[one].keys()
+            for one in self.everybody
+        )
+
+    def check(self) -> None:
+        """Nothing crossed, ran twice, ran for nobody, or hangs; the server is as good as new."""
+        self.poll(self.is_settled, "a client gets neither its answers nor an end")
+        for one in self.everybody:
+            for call, result in one.results.items():
+                told = result.kind if isinstance(result, RemoteError) else result
+                assert told in (self.asked[one][call], "KeyboardInterrupt"), "crossed answers"
+        assert len(self.host.ran) == len(set(self.host.ran)), "a command ran twice"
+        assert "for nobody" not in self.host.ran
+        left = [one for one in self.everybody if not one.is_closed]
+        for one in left:
+            text = f"again {id(one)}"
+            assert answer(self.server, self.host, one, Echo(text=text), STUCK_SECONDS) == text
+        assert is_well(self.server, self.host), "a new client is not served"
+        self.poll(lambda: not self.server.wait(0), "there is for ever something to do")
+        assert os.path.lexists(self.server.path)
+        assert len(self.server.clients) == len(left)
+        for one in left:
+            one.close()
+        self.poll(lambda: not self.server.clients, "who left is not let go")
+
+    def poll(self, condition: Callable[[], bool], what: str) -> None:
+        poll(self.server, self.host, condition, STUCK_SECONDS, what)
+
+    def end(self) -> None:
+        self.server.close()
+        for one in self.everybody:
+            one.close()
+
+
+def scenes(path: str, step: int = 1) -> Iterator[tuple[Scene, Interrupter]]:
+    """The same scene, interrupted at each place in turn, until one is not reached."""
+    for at in range(0, 100_000, step):
+        scene, interrupter = Scene(f"{path}{at}"), Interrupter(at)
+        try:
+            yield scene, interrupter
+        finally:
+            scene.end()
+        if not interrupter.has_struck:
+            assert at > 20, "the scene is over before it began"
+            return
+
+
+def interrupted(interrupter: Interrupter, step: Callable[[], object]) -> None:
+    """Take a step under an interrupter."""
+    try:
+        with interrupter:
+            step()
+    except KeyboardInterrupt:
+        assert interrupter.has_struck
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_an_interrupt_anywhere_in_a_poll_leaves_the_server_whole(path: str) -> None:
+    broken: dict[str, str] = {}
+    for scene, interrupter in scenes(path):
+        interrupted(interrupter, lambda s=scene: s.server.handle_new_messages(s.host))  # type: ignore[misc]
+        try:
+            scene.check()
+        except (Exception, KeyboardInterrupt) as error:
+            broken.setdefault(interrupter.place, f"{type(error).__name__}: {error}"[:200])
+        assert not broken.pop("", ""), "it is broken without any interrupt"
+    assert not broken, "\n".join(f"{place}: {what}" for place, what in broken.items())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_an_interrupt_anywhere_within_a_budget_leaves_the_server_whole(path: str) -> None:
+    """The same where commands are left over, so that the wake-up is armed and disarmed."""
+    broken: dict[str, str] = {}
+    for scene, interrupter in scenes(path, step=2):
+
+        def step(scene: Scene = scene) -> None:
+            scene.server.handle_new_messages(scene.host, max_messages=2)
+            while scene.server.wait(0):
+                scene.server.handle_new_messages(scene.host, max_messages=4)
+
+        interrupted(interrupter, step)
+        try:
+            scene.check()
+        except (Exception, KeyboardInterrupt) as error:
+            broken.setdefault(interrupter.place, f"{type(error).__name__}: {error}"[:200])
+        assert not broken.pop("", ""), "it is broken without any interrupt"
+    assert not broken, "\n".join(f"{place}: {what}" for place, what in broken.items())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_an_interrupt_anywhere_in_close_can_be_closed_again(path: str) -> None:
+    broken: dict[str, str] = {}
+    for scene, interrupter in scenes(path):
+        interrupted(interrupter, scene.server.close)
+        scene.server.close()
+        still = os.path.lexists(scene.server.path)
+        if still or not all(one.has_ended() for one in scene.kept):
+            broken[interrupter.place] = "the second close did not finish what the first began"
+    assert not broken, "\n".join(f"{place}: {what}" for place, what in broken.items())
+
+
+HOST = """
+import signal, sys
+from tests.harness import Host, Job
+from lazyipc import IpcServer
+host, interrupts, is_armed = Host(), 0, False
+
+def interrupt(number, frame):
+    global interrupts, is_armed
+    if is_armed:
+        is_armed = False
+        interrupts += 1
+        raise KeyboardInterrupt
+
+with IpcServer(sys.argv[1], Job) as server:
+    signal.signal(signal.SIGINT, interrupt)
+    print("ready", flush=True)
+    while not (host.ran and host.ran[-1] == "stop"):
+        server.wait(0.05)
+        try:
+            is_armed = True
+            server.handle_new_messages(host)
+            is_armed = False
+        except KeyboardInterrupt:
+            pass
+print(interrupts, len(host.ran), len(set(host.ran)), flush=True)
+"""
+
+
+def test_a_host_under_fire_serves_on(path: str) -> None:
+    """Real signals, at whatever moments of a poll they fall, while clients call."""
+    with program(*python(HOST, path)) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == "ready\n"
+        answered = ended = 0
+        for number in range(300):
+            with RawClient(path) as asking:
+                asking.ask(Echo(text=f"{number}.0"), Echo(text=f"{number}.1"))
+
+                def is_done(one: RawClient = asking) -> bool:
+                    if number % 3:
+                        host.send_signal(signal.SIGINT)
+                    return one.has_ended() or one.has_result(2)
+
+                until(is_done, what="a client gets neither its answers nor an end")
+                told = {r for r in asking.results.values() if isinstance(r, str)}
+                assert told <= {f"{number}.0", f"{number}.1"}
+                answered += len(told) == 2
+                ended += asking.is_closed
+        with RawClient(path) as asking:
+            asking.ask(Echo(text="stop"))
+            until(lambda: asking.has_result(1))
+        interrupts, ran, different = map(int, host.stdout.readline().split())
+        assert host.wait(10) == 0
+    assert interrupts > 10
+    assert answered >= 100, "whom no signal struck is answered"
+    assert ended <= interrupts
+    assert ran == different
+    assert not os.path.lexists(path)
+
+
+# No descriptors left ------------------------------------------------------------------------------
+
+EXHAUSTED = """
+import logging, os, resource, socket, sys
+from tests.harness import Echo, Host, Job, RawClient, poll
+from lazyipc import IpcServer, Limits
+lines = []
+handler = logging.Handler()
+handler.emit = lambda record: lines.append(record.getMessage())
+logging.getLogger("lazyipc").addHandler(handler)
+path = sys.argv[1]
+host = Host()
+server = IpcServer(path, Job)
+inside = RawClient(path)
+outside = [RawClient(path) for _ in range(3)]
+for one in (inside, *outside):
+    one.ask(Echo(text="hello"))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+free = os.dup(0)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+done = [server.handle_new_messages(host) for _ in range(50)]
+assert sum(done) == 1, done
+assert len(server.clients) == 1
+assert len([line for line in lines if "cannot accept" in line]) == 1, lines
+call = inside.ask(Echo(text="served meanwhile"))
+poll(server, host, lambda: inside.has_result(call))
+awake = sum(server.wait(0) and server.handle_new_messages(host) == 0 for _ in range(50))
+assert awake < 5, "a listener that cannot accept keeps the host awake"
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 50, hard))
+poll(server, host, lambda: all(one.has_result(1) for one in outside))
+server.close()
+print("well")
+"""
+
+
+def test_without_descriptors_the_loop_goes_on_and_service_resumes(path: str) -> None:
+    assert run_script(EXHAUSTED, path).stdout == "well\n"
+
+
+WAITING = """
+import os, resource, sys, threading
+from tests.harness import Echo, Host, Job, RawClient
+from lazyipc import IpcServer
+host = Host()
+server = IpcServer(sys.argv[1], Job)
+asking = RawClient(sys.argv[1])
+asking.ask(Echo(text="hello"))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+free = os.dup(0)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+server.handle_new_messages(host)
+assert not server.clients
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 50, hard))
+while not asking.has_result(1):
+    server.wait()
+    server.handle_new_messages(host)
+server.close()
+print("well")
+"""
+
+
+def test_a_host_that_waits_for_ever_is_woken_when_it_may_accept_again(path: str) -> None:
+    with program(*python(WAITING, path)) as host:
+        out, err = host.communicate(timeout=8)
+    assert out == "well\n", err
+
+
+SLOW = """
+import sys
+from tests.harness import Echo, Host, Job, RawClient, request
+from lazyipc import IpcServer, Limits
+host = Host()
+server = IpcServer(sys.argv[1], Job, limits=Limits(clients=1, half_message_seconds=0.05))
+slow = RawClient(sys.argv[1])
+slow.send(request(Echo(text="never whole"))[:20])
+server.wait()
+server.handle_new_messages(host)
+asking = RawClient(sys.argv[1])
+asking.ask(Echo(text="hello"))
+while not asking.has_result(1):
+    server.wait()
+    server.handle_new_messages(host)
+assert slow.has_ended()
+server.close()
+print("well")
+"""
+
+
+def test_a_host_that_waits_for_ever_is_woken_to_drop_the_slow(path: str) -> None:
+    with program(*python(SLOW, path)) as host:
+        out, err = host.communicate(timeout=8)
+    assert out == "well\n", err
+
+
+STARVED = """
+import gc, os, resource, sys
+from tests.harness import Host, Job, is_well
+from lazyipc import IpcError, IpcServer
+IpcServer(sys.argv[1], Job).close()
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+free = os.dup(0)
+os.close(free)
+told = set()
+for more in range(8):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + more, hard))
+    try:
+        server = IpcServer(sys.argv[1], Job)
+    except IpcError as error:
+        told.add(type(error).__name__)
+        del error
+    else:
+        server.close()
+        told.add("made")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 50, hard))
+    assert not os.path.lexists(sys.argv[1]), more
+    probe = os.dup(0)
+    os.close(probe)
+    assert probe == free, f"with {more} descriptors to spare one is left open"
+print(*sorted(told))
+"""
+
+
+def test_a_server_that_cannot_be_made_leaves_nothing_behind(path: str) -> None:
+    assert run_script(STARVED, path).stdout == "TransportError made\n"
+
+
+# Other users --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(folder: Path) -> Path:
+    """The folder, open to all users of the machine."""
+    need_root()
+    folder.chmod(0o777)
+    return folder
+
+
+def sent_by_nobody(path: str, **settings: Any) -> str:
+    """What another user's client is told; for a child."""
+    become_nobody()
+    try:
+        return str(client_send(Push(x=1), path, timeout=5, **settings))
+    except IpcError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def serving_child(path: str, work: Callable[[], str], server: IpcServer[Any]) -> str:
+    """What a child tells that needs the server polled meanwhile."""
+    with forked(lambda line: line.say(work())) as child:
+        ended: list[int] = []
+
+        def has_ended() -> bool:
+            if not ended and os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                ended.append(child.finish())
+            return bool(ended)
+
+        poll(server, [], has_ended)
+        assert ended == [0]
+        return child.hear()
+
+
+def test_the_kernel_refuses_another_user(shared: Path, serve: Serve, path: str) -> None:
+    server = serve(ClientCommand)
+    told = serving_child(path, lambda: sent_by_nobody(path, server_uids=[0]), server)
+    assert told.startswith("SocketRefused: ")
+    assert "permission denied" in told
+    assert server.stats.accepted == server.stats.refused == 0
+
+
+def test_the_server_refuses_another_user(
+    shared: Path, serve: Serve, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(ClientCommand)
+    os.chmod(path, 0o666)
+    told = serving_child(path, lambda: sent_by_nobody(path, server_uids=[0]), server)
+    assert told.startswith("Disconnected: ")
+    assert server.stats.refused == 1
+    assert server.stats.accepted == server.stats.commands == 0
+    assert server.clients == ()
+    (record,) = caplog.records
+    assert f"refused a client of uid {NOBODY}" in record.getMessage()
+
+
+def test_the_client_refuses_another_users_server(shared: Path, serve: Serve, path: str) -> None:
+    server = serve(ClientCommand)
+    os.chmod(path, 0o666)
+    told = serving_child(path, lambda: sent_by_nobody(path, server_uids=[NOBODY]), server)
+    assert told.startswith("SocketRefused: ")
+    assert f"runs as uid 0, not as {NOBODY}" in told
+    assert "server_uids=" in told
+    assert server.stats.received_bytes == 0
+
+
+def serve_as_nobody(path: str) -> Callable[[Line], None]:
+    """A child's work: be another user's server until told to end."""
+
+    def work(line: Line) -> None:
+        become_nobody()
+        stack: list[int] = []
+        with IpcServer(path, ClientCommand) as server:
+            line.say("ready")
+            stop = threading.Event()
+            threading.Thread(target=lambda: (line.hear(), stop.set()), daemon=True).start()
+            while not stop.is_set():
+                server.wait(0.02)
+                server.handle_new_messages(stack)
+
+    return work
+
+
+def test_root_is_served_by_anybody_and_asks_only_whom_it_names(shared: Path, path: str) -> None:
+    with forked(serve_as_nobody(path)) as child:
+        assert child.hear() == "ready"
+        with pytest.raises(SocketRefused, match=f"runs as uid {NOBODY}, not as 0"):
+            client_send(Push(x=1), path)
+        assert client_send(Push(x=1), path, server_uids=[NOBODY]) == Pushed(x=1)
+        child.say("end")
+        assert child.finish() == 0
+
+
+def test_ones_own_user_is_served_without_being_root(shared: Path, path: str) -> None:
+    with forked(serve_as_nobody(path)) as child:
+        child.hear()
+        assert told_by_child(lambda: sent_by_nobody(path)) == "x=1"
+        child.say("end")
+        assert child.finish() == 0
+
+
+# Threads of a test, not of ours -------------------------------------------------------------------
+
+
+def test_a_server_starts_no_thread_and_changes_no_signal(serve: Serve) -> None:
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    server = serve()
+    assert is_well(server, Host())
+    assert threading.active_count() == 1
+    assert [signal.getsignal(number) for number in signal.valid_signals()] == handlers
+
+
+def test_a_server_may_be_polled_from_another_thread(serve: Serve, path: str) -> None:
+    server, told = serve(), []
+    thread = threading.Thread(target=lambda: told.append(is_well(server, Host())))
+    thread.start()
+    thread.join(10)
+    assert told == [True]
+
+
+def test_the_umask_is_left_alone(serve: Serve) -> None:
+    before = os.umask(0o027)
+    try:
+        serve()
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
+def test_many_servers_in_one_process(folder: Path) -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(IpcServer(folder / f"s{n}", Job)) for n in range(20)]
+        assert all(is_well(server, Host()) for server in servers)
+    assert sorted(os.listdir(folder)) == sorted(f"s{n}.lock" for n in range(20))
+
+
+def test_more_connections_than_the_kernel_queues_wait(serve: Serve, path: str) -> None:
+    """A host that polls seldom finds its clients in the kernel's queue."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    count = min(500, limit // 4)
+    server, host = serve(limits=Limits(clients=count + 1)), Host()
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(RawClient(path)) for _ in range(count)]
+        for number, one in enumerate(waiting):
+            one.ask(Echo(text=str(number)))
+        poll(server, host, lambda: all(one.has_result(1) for one in waiting))
+        assert [one.results[1] for one in waiting] == [str(n) for n in range(count)]
+
+
+def test_bare_and_framed_beside_each_other(serve: Serve, client: Connect) -> None:
+    server = serve(ClientCommand, wires=Wire.ALL)
+    stack: list[int] = []
+    both = [client() for _ in range(40)]
+    for number, one in enumerate(both):
+        command = Push(x=number)
+        one.send(bare_request(command, ClientCommand) if number % 2 else request(command))
+    server.handle_new_messages(stack)
+    assert sorted(stack) == list(range(40))
+    assert sum(one.has_ended() for one in both) == 20
+
+
+def test_disconnected_is_what_a_refused_client_sees_at_worst() -> None:
+    """The name the tests above rely on stays an error of the transport."""
+    assert issubclass(Disconnected, OSError)
+    assert socket.AF_UNIX
+    assert sys.platform == "linux" or ROOT
