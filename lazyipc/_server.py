@@ -8,12 +8,10 @@ meaning are the core's business, sockets that of `_io`; this driver moves the on
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
 import math
 import os
-import socket
 import weakref
-from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, Generic, Self
@@ -27,26 +25,17 @@ from lazyipc._core.limits import Limits
 from lazyipc._door import Door
 from lazyipc._io import clock, ownership, poller, sockets
 from lazyipc._io.fds import OwnedFd, abandon_in_child
-from lazyipc._io.poller import HANGUP, READ, WRITE
-from lazyipc._session import Peer, Session
+from lazyipc._io.poller import READ
+from lazyipc._rota import Rota
+from lazyipc._session import Peer
 from lazyipc._stats import Counts, Stats
-from lazyipc.errors import LocalProtocolError, RemoteProtocolError, TransportError
-
-logger = logging.getLogger("lazyipc")
+from lazyipc.errors import LocalProtocolError, TransportError
 
 LONGEST_POLL_SECONDS = 1e9
 """A budget of math.inf in numbers: thirty years."""
 
 LONGEST_WAIT_SECONDS = 1e6
 """epoll_wait(2) counts milliseconds in an int; what is longer is for ever."""
-
-REPLY_DELAY_NS = 1_000_000
-"""Replies to one client's commands are written together, but none waits longer for the next than
-this; another client's command never delays them."""
-
-
-REPLY_BYTES = 65536
-"""Nor are more bytes than this gathered before they are written."""
 
 
 class IpcServer(Generic[ContextT]):
@@ -90,21 +79,13 @@ class IpcServer(Generic[ContextT]):
         selector: Any = None,
     ) -> None:
         self._limits = limits or Limits()
-        self._wires = wires
-        self._catalog = Catalog(command)
+        catalog = Catalog(command)
         if Wire.BARE in wires:
-            self._catalog.check_bare(wires)
-        self._clock = clock.clock_identity()
-        self._late_ns = int(min(self._limits.half_message_seconds, LONGEST_POLL_SECONDS) * 1e9)
-        self._sessions: dict[int, Session] = {}
-        self._runnable: deque[Session] = deque()
-        self._begun: dict[Session, int] = {}
-        """Clients within a message or a reply, and since when (ns), oldest first."""
+            catalog.check_bare(wires)
         self._counts = Counts()
         self._needs_turn = False
         self._is_awake = False
         self._is_running = False
-        self._is_closing = False
         self._is_closed = False
         self._ready: poller.Ready = []
         self._ownership = ownership.claim(os.fspath(path))
@@ -126,7 +107,18 @@ class IpcServer(Generic[ContextT]):
             if isinstance(error, OSError) and not isinstance(error, TransportError):
                 raise sockets.cannot_listen(self.path, error) from error
             raise
-        self._attendant = Attendant(self.path, authorize, self._counts)
+        connect = functools.partial(
+            ServerConnection,
+            catalog,
+            wires,
+            message_bytes=self._limits.message_bytes,
+            elements=self._limits.elements,
+            clock=clock.clock_identity(),
+        )
+        serve = Attendant(self.path, authorize, self._counts).serve
+        self._rota = Rota(
+            self.path, connect, serve, self._door, self._poller, self._limits, self._counts
+        )
         # Which function stands here is the server's state: an idle poll asks nothing else.
         self._poll: Callable[..., poller.Ready] = self._poller.poll
         abandon_in_child(self)
@@ -141,13 +133,13 @@ class IpcServer(Generic[ContextT]):
         """Who is connected."""
         return tuple(
             session.peer._replace(wire=session.connection.wire)
-            for session in self._sessions.values()
+            for session in self._rota.sessions.values()
         )
 
     @property
     def stats(self) -> Stats:
         """What happened so far."""
-        sessions, counts = self._sessions.values(), self._counts
+        sessions, counts = self._rota.sessions.values(), self._counts
         return Stats(
             clients=len(sessions),
             accepted=counts.accepted,
@@ -211,7 +203,7 @@ class IpcServer(Generic[ContextT]):
             timeout = None
         elif timeout < 0:
             timeout = 0
-        due = self._due_in() if self._needs_turn else math.inf
+        due = self._rota.due_in() if self._needs_turn else math.inf
         ready = self._poll(timeout if timeout is not None and timeout < due else _or_none(due))
         if ready:
             # The next poll takes these and needs no system call to learn what we know.
@@ -219,15 +211,6 @@ class IpcServer(Generic[ContextT]):
             self._poll = self._take_ready
             return True
         return due < math.inf and (timeout is None or due <= timeout)
-
-    def _due_in(self) -> float:
-        """Seconds until time alone gives a poll something to do; math.inf if it never will."""
-        if self._runnable:
-            return 0
-        dues = [since + self._late_ns for since in self._begun.values()]
-        if self._door.is_resting:
-            dues.append(self._door.reopen_at)
-        return max(min(dues) - monotonic_ns(), 0) / 1e9 if dues else math.inf
 
     def _take_ready(self, timeout: float | None) -> poller.Ready:
         self._poll = self._poller.poll
@@ -238,13 +221,11 @@ class IpcServer(Generic[ContextT]):
 
         Calling it twice is fine.
         """
-        self._is_closing = True
+        self._rota.is_stopping = True
         if self._is_running or self._is_closed:
             return
         self._poll = _raise_closed
-        for session in list(self._sessions.values()):
-            session.flush()
-            self._drop(session)
+        self._rota.drop_all()
         _call_all(self._closers)
         self._finalizer.detach()
         self._is_closed = True
@@ -255,12 +236,7 @@ class IpcServer(Generic[ContextT]):
             return
         self._is_closed = True
         self._poll = _raise_forked
-        for session in self._sessions.values():
-            session.gone = True
-            session.connected.close()
-        self._sessions.clear()
-        self._runnable.clear()
-        self._begun.clear()
+        self._rota.abandon()
         self._finalizer.detach()
         self._ownership.abandon()
         _call_all(self._closers)
@@ -280,7 +256,7 @@ class IpcServer(Generic[ContextT]):
         max_messages: int | None,
         max_seconds: float | None,
     ) -> int:
-        limits = self._limits
+        rota, limits = self._rota, self._limits
         seconds = limits.seconds_per_poll if max_seconds is None else max_seconds
         messages = limits.messages_per_poll if max_messages is None else max_messages
         now = monotonic_ns()
@@ -288,38 +264,35 @@ class IpcServer(Generic[ContextT]):
         self._is_running = self._needs_turn = True
         self._poll = _raise_reentered
         try:
-            self._take_in(ready, now, stop)
-            if self._begun:
-                self._drop_the_late(now)
-            return self._run(context, messages, now, stop) if self._runnable else 0
-        except BaseException:
-            self._recover()
-            raise
+            try:
+                rota.take_in(ready, now, stop)
+                if rota.begun:
+                    rota.drop_the_late(now)
+                return rota.run(context, messages, now, stop) if rota.runnable else 0
+            except BaseException:
+                rota.recover()
+                raise
+            finally:
+                self._leave_turn()
+                if not self._is_closed:
+                    self._end_turn(now)
         finally:
-            self._is_running = False
-            if not self._is_closed:
-                self._poll = self._poller.poll
-                self._end_turn(now)
+            self._leave_turn()  # an interrupt may have come before the first could
 
-    def _recover(self) -> None:
-        """After an interrupt at any point of a turn: end the stream it broke, look at all."""
-        for session in list(self._sessions.values()):
-            if session.gone or not session.is_whole:
-                self._drop(session)
-            else:
-                session.is_queued = True
-                session.flush()
-        self._runnable = deque(self._sessions.values())
+    def _leave_turn(self) -> None:
+        if self._poll is _raise_reentered:
+            self._poll = self._poller.poll
+        self._is_running = False
 
     def _end_turn(self, now: int) -> None:
         """Settle what the next idle poll will look at."""
-        if self._is_closing:
+        if self._rota.is_stopping:
             self.close()
             return
-        door = self._door
-        if door.is_closed and len(self._sessions) < self._limits.clients:
+        door, rota = self._door, self._rota
+        if door.is_closed and len(rota.sessions) < self._limits.clients:
             door.reopen(now)
-        runnable = bool(self._runnable)
+        runnable = bool(rota.runnable)
         if runnable and not self._is_awake:
             self._is_awake = True  # said before it is so, for an interrupt may fall between
             os.eventfd_write(self._wake.fileno(), 1)
@@ -327,142 +300,7 @@ class IpcServer(Generic[ContextT]):
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake.fileno())
             self._is_awake = False
-        self._needs_turn = runnable or bool(self._begun) or door.is_resting
-
-    def _take_in(self, ready: poller.Ready, now: int, stop: int) -> None:
-        """Accept, write what waited, read; whoever hung up is dropped before anything is run."""
-        door_fd = self._door.fd
-        for fd, _ in ready:
-            if fd == door_fd:
-                room = self._limits.clients - len(self._sessions)
-                for connected, peer in self._door.accept(room, now, stop):
-                    self._admit(connected, peer)
-                # Look again: who just came has most often sent its command already, or is gone.
-                ready = self._poller.poll(0)
-                break
-        sessions = self._sessions
-        for fd, mask in ready:
-            if mask & HANGUP and fd in sessions:
-                self._drop(sessions[fd])
-        for fd, mask in ready:
-            session = sessions.get(fd)
-            if session is None:
-                continue
-            if mask & WRITE:
-                session.flush()
-                self._settle(session, now)
-            if mask & READ and not session.is_queued:  # what it sent before comes first
-                session.receive(now)
-                if len(ready) > 1 and monotonic_ns() >= stop:
-                    self._enqueue(session)
-                    return
-            self._enqueue(session)
-
-    def _enqueue(self, session: Session) -> None:
-        if not session.is_queued:
-            session.is_queued = True
-            self._runnable.append(session)
-
-    def _admit(self, connected: socket.socket, peer: Peer) -> None:
-        connection = ServerConnection(
-            self._catalog,
-            self._wires,
-            message_bytes=self._limits.message_bytes,
-            elements=self._limits.elements,
-            clock=self._clock,
-        )
-        self._sessions[connected.fileno()] = Session(connected, peer, connection, self._poller)
-
-    def _run(self, context: ContextT, messages: int, now: int, stop: int) -> int:
-        """Run complete commands, one of each client in turn, until they or the budget end."""
-        runnable = self._runnable
-        serve = self._attendant.serve
-        done = 0
-        writing: Session | None = None
-        write_at = 0
-        while runnable and done < messages and not self._is_closing:
-            session = runnable.popleft()
-            if writing is not None and (
-                session is not writing or now >= write_at or writing.owed_bytes >= REPLY_BYTES
-            ):
-                self._flush(writing, now)
-                writing = None
-            if session.gone or session.backlog is not None:
-                session.is_queued = False
-                self._settle(session, now)
-                continue
-            session.is_whole = False
-            connection = session.connection
-            try:
-                event = connection.next_event()
-            except RemoteProtocolError as error:
-                self._end_stream(session, error)
-                event = None
-            if event is not None:
-                if self._begun:
-                    self._begun.pop(session, None)
-                if writing is None:
-                    writing, write_at = session, now + REPLY_DELAY_NS
-                done += serve(session, event, context, now)
-            elif not (connection.wanted_bytes and session.receive(now)):
-                session.is_whole = True
-                session.is_queued = False
-                self._settle(session, now)
-                continue
-            session.is_whole = True
-            now = monotonic_ns()
-            buffer = connection.buffer
-            if buffer.start < len(buffer.data):
-                runnable.append(session)
-            else:  # most often one request was all there was
-                session.is_queued = False
-                writing = None
-                self._flush(session, now)
-            if now >= stop:
-                break
-        if writing is not None:
-            self._flush(writing, now)
-        return done
-
-    def _end_stream(self, session: Session, error: RemoteProtocolError) -> None:
-        """Nothing more of it can be understood: say so, where that can be said, and close."""
-        logger.warning("%s: closed the client of %s: %s", self.path, session.peer, error)
-        self._counts.dropped += 1
-        session.connection.wanted_bytes = 0
-        session.owe(session.connection.fail(0, error))
-        session.flush()
-
-    def _flush(self, session: Session, now: int) -> None:
-        if not session.flush():
-            self._settle(session, now)
-
-    def _settle(self, session: Session, now: int) -> None:
-        """Close a client that is done; remember since when one keeps us waiting."""
-        if session.is_done:
-            self._drop(session)
-        elif session.backlog is not None or session.connection.wanted_bytes:
-            self._begun.setdefault(session, now)
-        else:
-            self._begun.pop(session, None)
-
-    def _drop_the_late(self, now: int) -> None:
-        late = now - self._late_ns
-        for session, since in list(self._begun.items()):
-            if since > late:
-                return
-            logger.warning("%s: closed the client of %s: too slow", self.path, session.peer)
-            self._counts.dropped += 1
-            self._drop(session)
-
-    def _drop(self, session: Session) -> None:
-        fd = session.connected.fileno()
-        if self._sessions.pop(fd, None) is None:
-            return
-        self._begun.pop(session, None)
-        session.gone = True
-        session.close()
-        self._counts.received_bytes += session.received_bytes
-        self._counts.sent_bytes += session.sent_bytes
+        self._needs_turn = runnable or bool(rota.begun) or door.is_resting
 
 
 def _call_all(closers: list[Callable[[], None]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import functools
 import os
 import select
 import signal
@@ -557,7 +558,6 @@ class Interrupter:
 
     def __init__(self, at: int) -> None:
         self._left = at
-        self._names: dict[Any, list[str]] = {}
         self._last: dict[Any, str] = {}
         self.place = ""
 
@@ -566,41 +566,77 @@ class Interrupter:
         return bool(self.place)
 
     def __enter__(self) -> Interrupter:
-        sys.settrace(self._on_call)
+        if sys.version_info >= (3, 12):
+            self._monitor()
+        else:
+            sys.settrace(self._on_call)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        sys.settrace(None)
+        if sys.version_info >= (3, 12):
+            sys.monitoring.set_events(TOOL, 0)
+            sys.monitoring.free_tool_id(TOOL)
+        else:
+            sys.settrace(None)
         self._last.clear()
 
-    def _on_call(self, frame: Any, event: str, arg: object) -> Any:
+    def _begin(self, frame: Any) -> None:
+        """A call of Python code is noticed inside it, not where it was called."""
         if frame.f_back is not None:
-            self._last.pop(frame.f_back, None)  # a call of Python code is noticed inside it
-        if self.has_struck or not frame.f_code.co_filename.startswith(LIBRARY):
+            self._last.pop(frame.f_back, None)
+
+    def _step(self, frame: Any) -> None:
+        """Before an instruction of the library."""
+        if self.has_struck:
+            return
+        code = frame.f_code
+        if self._last.get(frame, "").startswith(LOOKS_FOR_SIGNALS):
+            self._left -= 1
+            if self._left < 0:
+                self.place = f"{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}"
+                raise KeyboardInterrupt
+        self._last[frame] = _names_of(code)[frame.f_lasti]
+
+    def _on_call(self, frame: Any, event: str, arg: object) -> Any:
+        self._begin(frame)
+        if not frame.f_code.co_filename.startswith(LIBRARY):
             return None
         frame.f_trace_opcodes = True
         return self._on_opcode
 
     def _on_opcode(self, frame: Any, event: str, arg: object) -> Any:
-        if event != "opcode" or self.has_struck:
-            return self._on_opcode
-        if self._last.get(frame, "").startswith(LOOKS_FOR_SIGNALS):
-            self._left -= 1
-            if self._left < 0:
-                code = frame.f_code
-                self.place = f"{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}"
-                raise KeyboardInterrupt
-        self._last[frame] = self._name(frame)
+        if event == "opcode":
+            self._step(frame)
         return self._on_opcode
 
-    def _name(self, frame: Any) -> str:
-        names = self._names.get(frame.f_code)
-        if names is None:
-            names = self._names[frame.f_code] = _opcode_names(frame.f_code)
-        return names[frame.f_lasti]
+    if sys.version_info >= (3, 12):
+
+        def _monitor(self) -> None:
+            """Tracing of opcodes differs from one later Python to the next; this does not."""
+            monitoring = sys.monitoring
+            events = monitoring.events
+            monitoring.use_tool_id(TOOL, "Interrupter")
+            monitoring.register_callback(TOOL, events.PY_START, self._on_start)
+            monitoring.register_callback(TOOL, events.INSTRUCTION, self._on_instruction)
+            monitoring.restart_events()
+            monitoring.set_events(TOOL, events.PY_START | events.INSTRUCTION)
+
+        def _on_start(self, code: Any, offset: int) -> None:
+            self._begin(sys._getframe(1))
+
+        def _on_instruction(self, code: Any, offset: int) -> Any:
+            if not code.co_filename.startswith(LIBRARY):
+                return sys.monitoring.DISABLE
+            return self._step(sys._getframe(1))
 
 
-def _opcode_names(code: Any) -> list[str]:
+TOOL = 3
+"""The number of our tool among those of `sys.monitoring`; no debugger or profiler has it."""
+
+
+@functools.cache
+def _names_of(code: Any) -> list[str]:
+    """The name of the instruction at each offset."""
     names = [""] * (len(code.co_code) + 2)
     for instruction in dis.get_instructions(code):
         names[instruction.offset] = instruction.opname

@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.schema",
         "_core.shape",
     },
-    "_core.connection": {
+    "_core.connection.server": {
         "_core.catalog",
         "_core.codec",
         "_core.events",
@@ -75,6 +75,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.framing",
         "_core.schema",
     },
+    "_core.connection.client": {
+        "_core.catalog",
+        "_core.codec",
+        "_core.events",
+        "_core.failure",
+        "_core.framing",
+        "_core.schema",
+    },
+    "_core.connection": {"_core.connection.client", "_core.connection.server"},
     # system calls
     "_io.clock": set(),
     "_io.fds": set(),
@@ -86,6 +95,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_session": {"_core.connection", "_core.framing", "_io.poller"},
     "_attendant": {"_core.events", "_session", "_stats"},
     "_door": {"_io.poller", "_io.sockets", "_session", "_stats"},
+    "_rota": {
+        "_core.connection",
+        "_core.events",
+        "_core.limits",
+        "_door",
+        "_io.poller",
+        "_session",
+        "_stats",
+    },
     "_server": {
         "_attendant",
         "_core.catalog",
@@ -99,6 +117,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.ownership",
         "_io.poller",
         "_io.sockets",
+        "_rota",
         "_session",
         "_stats",
     },
@@ -117,7 +136,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Each module and what of ours it may import besides `errors`; `lazyipc` itself imports lazily."""
 
-SERVER = {"_server", "_attendant", "_door", "_session", "_stats"}
+SERVER = {"_server", "_attendant", "_door", "_rota", "_session", "_stats"}
 CLIENT = {"_client", "_link"}
 
 IMPURE = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import struct
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from lazyipc import (
     Wire,
 )
 from lazyipc._core.catalog import entry_of
-from lazyipc._core.framing import HEADER, Kind, frame
+from lazyipc._core.framing import HEADER, Kind
 from tests.conftest import Connect, Serve
 from tests.harness import (
     Big,
@@ -753,10 +752,3 @@ def test_a_frame_without_a_reader_leaves_no_half_frame(serve: Serve, client: Con
     poll(server, host, lambda: slow.has_result(30))
     assert all(result == "x" * 50_000 for result in slow.results.values())
     assert len(slow.received) == 30 * (HEADER.size + 8 + 8 + 50_000)
-
-
-def test_an_error_frame_is_a_frame_of_its_own_size() -> None:
-    """The test's own tools agree with the format."""
-    made = frame(Kind.ERROR, 3, b"abc")
-    assert HEADER.unpack_from(made)[3:] == (3, 3)
-    assert not select.select([], [], [], 0)[0]

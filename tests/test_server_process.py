@@ -6,9 +6,7 @@ import gc
 import os
 import resource
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -20,7 +18,6 @@ import pytest
 
 from examples.simple.commands import ClientCommand, Push, Pushed
 from lazyipc import (
-    Disconnected,
     IpcError,
     IpcServer,
     Limits,
@@ -34,7 +31,6 @@ from lazyipc import (
 from tests.conftest import PATIENT, Connect, Serve, open_descriptors
 from tests.harness import (
     NOBODY,
-    ROOT,
     Do,
     Echo,
     Host,
@@ -188,27 +184,23 @@ def test_a_path_object_is_a_path(folder: Path) -> None:
 
 def test_a_forked_child_lets_go_and_the_parent_goes_on(serve: Serve, path: str) -> None:
     server, host = serve(), Host()
+
+    def child(line: Line) -> None:
+        for use in (lambda: server.handle_new_messages(host), lambda: server.wait(0)):
+            with pytest.raises(LocalProtocolError, match="stays with the parent"):
+                use()
+        server.close()
+        line.say("let go")
+        line.hear()
+
     with RawClient(path) as asking:
         answer(server, host, asking, Echo(text="before"))
-        inherited = {fd for fd, what in open_descriptors().items() if what.startswith("socket")}
-
-        def child(line: Line) -> None:
-            for use in (lambda: server.handle_new_messages(host), lambda: server.wait(0)):
-                with pytest.raises(LocalProtocolError, match="stays with the parent"):
-                    use()
-            server.close()
-            kinds = ("anon_inode:[event", "/")
-            line.say(str(sum(w.startswith(kinds) for w in open_descriptors().values())))
-            line.hear()
-            asking.socket.close()
-
         with forked(child) as process:
-            process.hear()
+            assert process.hear() == "let go"
             assert answer(server, host, asking, Echo(text="during")) == "during"
             process.say("end")
             assert process.finish() == 0
         assert answer(server, host, asking, Echo(text="after")) == "after"
-        assert inherited
     assert os.path.lexists(path)
     assert is_well(server, host)
 
@@ -307,12 +299,6 @@ def test_a_fork_inside_process_answers_once(serve: Serve, client: Connect) -> No
     poll(server, host, lambda: asking.has_result(call))
     assert asking.results == {1: 7, 2: "next"}
     assert is_well(server, host)
-
-
-STARTING = """
-import os, sys
-print(sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2))
-"""
 
 
 def test_a_started_program_inherits_nothing(serve: Serve, path: str) -> None:
@@ -497,35 +483,42 @@ print(interrupts, len(host.ran), len(set(host.ran)), flush=True)
 """
 
 
+FIRES = 300
+
+
+def ask_under_fire(path: str, number: int, fire: Callable[[], object] | None) -> RawClient:
+    """A client that asked, and then got everything or was hung up on."""
+    with RawClient(path) as asking:
+        texts = [f"{number}.{turn}" for turn in range(20)]
+        last = asking.ask(*(Echo(text=text) for text in texts))
+        stuck = "a client gets neither its answers nor an end"
+        until(lambda: asking.has_ended() or asking.has_result(last), fire, what=stuck)
+    told = {result for result in asking.results.values() if isinstance(result, str)}
+    assert told <= set(texts), "crossed answers"
+    return asking
+
+
 def test_a_host_under_fire_serves_on(path: str) -> None:
-    """Real signals, at whatever moments of a poll they fall, while clients call."""
+    """Real signals, at whatever moments of a poll they fall, while two of three clients call."""
     with program(*python(HOST, path)) as host:
         assert host.stdout is not None
         assert host.stdout.readline() == "ready\n"
-        answered = ended = 0
-        for number in range(300):
-            with RawClient(path) as asking:
-                asking.ask(Echo(text=f"{number}.0"), Echo(text=f"{number}.1"))
 
-                def is_done(one: RawClient = asking) -> bool:
-                    if number % 3:
-                        host.send_signal(signal.SIGINT)
-                    return one.has_ended() or one.has_result(2)
+        def fire() -> None:
+            host.send_signal(signal.SIGINT)
 
-                until(is_done, what="a client gets neither its answers nor an end")
-                told = {r for r in asking.results.values() if isinstance(r, str)}
-                assert told <= {f"{number}.0", f"{number}.1"}
-                answered += len(told) == 2
-                ended += asking.is_closed
+        asked = [
+            ask_under_fire(path, number, fire if number % 3 else None) for number in range(FIRES)
+        ]
         with RawClient(path) as asking:
             asking.ask(Echo(text="stop"))
             until(lambda: asking.has_result(1))
         interrupts, ran, different = map(int, host.stdout.readline().split())
         assert host.wait(10) == 0
-    assert interrupts > 10
-    assert answered >= 100, "whom no signal struck is answered"
-    assert ended <= interrupts
-    assert ran == different
+    assert interrupts > 0
+    assert sum(one.is_closed for one in asked) <= interrupts
+    assert sum(not one.is_closed for one in asked) > FIRES // 4, "whom no signal struck is answered"
+    assert ran == different, "a command ran twice"
     assert not os.path.lexists(path)
 
 
@@ -817,10 +810,3 @@ def test_bare_and_framed_beside_each_other(serve: Serve, client: Connect) -> Non
     server.handle_new_messages(stack)
     assert sorted(stack) == list(range(40))
     assert sum(one.has_ended() for one in both) == 20
-
-
-def test_disconnected_is_what_a_refused_client_sees_at_worst() -> None:
-    """The name the tests above rely on stays an error of the transport."""
-    assert issubclass(Disconnected, OSError)
-    assert socket.AF_UNIX
-    assert sys.platform == "linux" or ROOT

@@ -25,6 +25,17 @@ REQUEST_EXTRA_BYTES = REQUEST.size - HEADER.size
 RESPONSE = struct.Struct("<IIQ8s")
 """A response's header, likewise, then the fingerprint of its type: 24 bytes."""
 
+UNKNOWN_CLOCK = bytes(8)
+"""The identity of a clock that nobody can name; it matches none, not even itself."""
+
+HEADER_BYTES, REQUEST_BYTES, RESPONSE_BYTES = HEADER.size, REQUEST.size, RESPONSE.size
+pack_request, unpack_request = REQUEST.pack, REQUEST.unpack_from
+pack_response, unpack_response = RESPONSE.pack, RESPONSE.unpack_from
+"""Looked up once, not for each message."""
+
+VIEW_BYTES = 65536
+"""From here on a payload is read through a memoryview, which copies a field once, not twice."""
+
 NEVER_NS = 2**64 - 1
 """A deadline, and a time left, that do not end."""
 
