@@ -559,6 +559,7 @@ class Interrupter:
     def __init__(self, at: int) -> None:
         self._left = at
         self._last: dict[Any, str] = {}
+        self._thread = threading.get_ident()
         self.place = ""
 
     @property
@@ -586,8 +587,8 @@ class Interrupter:
             self._last.pop(frame.f_back, None)
 
     def _step(self, frame: Any) -> None:
-        """Before an instruction of the library."""
-        if self.has_struck:
+        """Before an instruction of the library; signals are the affair of one thread."""
+        if self.has_struck or threading.get_ident() != self._thread:
             return
         code = frame.f_code
         if self._last.get(frame, "").startswith(LOOKS_FOR_SIGNALS):
@@ -622,7 +623,9 @@ class Interrupter:
             monitoring.set_events(TOOL, events.PY_START | events.INSTRUCTION)
 
         def _on_start(self, code: Any, offset: int) -> None:
-            self._begin(sys._getframe(1))
+            frame = sys._getframe(1)
+            self._begin(frame)
+            self._last[frame] = "RESUME"  # told as a start, not as an instruction
 
         def _on_instruction(self, code: Any, offset: int) -> Any:
             if not code.co_filename.startswith(LIBRARY):

@@ -9,10 +9,10 @@ import pytest
 
 from lazyipc import U16, U64, Command, Wire
 from lazyipc._core.catalog import Catalog
-from lazyipc._core.connection import UNKNOWN_CLOCK, ClientConnection, ServerConnection
+from lazyipc._core.connection import ClientConnection, ServerConnection
 from lazyipc._core.events import Failed, Rejected, Requested, Responded
 from lazyipc._core.failure import Failure
-from lazyipc._core.framing import HEADER, NEVER_NS, REQUEST
+from lazyipc._core.framing import HEADER, NEVER_NS, REQUEST, UNKNOWN_CLOCK
 from lazyipc.errors import (
     CommandFailed,
     DecodeError,
