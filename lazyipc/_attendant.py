@@ -87,7 +87,9 @@ class Attendant:
             text = message if isinstance(message, str) else _text_of(error)
             return CommandFailed(text, kind=own_kind if isinstance(own_kind, str) else kind)
         self.counts.failed += 1
-        logger.error("%s: %s.process failed", self._path, type(command).__name__, exc_info=error)
+        if isinstance(error, Exception):  # what is none reaches the host, who can see it
+            name = type(command).__name__
+            logger.error("%s: %s.process failed", self._path, name, exc_info=error)
         return RemoteError(_text_of(error), kind=kind)
 
     def _is_permitted(self, peer: Peer, command: Any) -> bool:

@@ -18,7 +18,7 @@ from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import BARE, Wire
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._link import Link
-from lazyipc.errors import Disconnected, EncodeError, IpcError, LocalProtocolError
+from lazyipc.errors import Disconnected, IpcError, LocalProtocolError
 
 R = TypeVar("R")
 P = TypeVar("P")
@@ -55,7 +55,8 @@ def client_send(
         ReplyTimeout: no reply in time; `started` says whether the command ran.
         Disconnected: the server went away; `started` says whether the command ran.
         RemoteError: the command failed over there; CommandFailed where that was expected.
-        SchemaMismatch: the server does not have this command in this shape; nothing ran.
+        SchemaMismatch: the server does not have this command in this shape, and nothing ran; or a
+            reply has a shape that is not known here, and then it did.
         EncodeError, SchemaError: the command cannot travel; nothing was sent.
 
     >>> from lazyipc import Command
@@ -105,7 +106,7 @@ class IpcClient:
         self._server_uids = frozenset(uids)
         self._link: Link | None = None
         self._is_closed = False
-        abandon_in_child(self)
+        abandon_in_child(self._abandon)
 
     @property
     def is_connected(self) -> bool:
@@ -117,7 +118,7 @@ class IpcClient:
         self._is_closed = True
         self._disconnect()
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """In a forked child: let go of the parent's connection; the next call makes another."""
         self._disconnect()
 
@@ -157,11 +158,13 @@ class IpcClient:
         theirs.
 
         Args:
-            return_exceptions: put a failed command's error in its place; else the first one is
-                raised after all have been answered.
+            return_exceptions: put a failed command's error in its place, the one that ended the
+                connection or the time in each that was not answered; else the first is raised.
 
         Raises: as `send`.
         """
+        if hasattr(commands, "process"):
+            raise TypeError("send_many takes several commands; use send for one")
         batch = list(commands)
         if not batch:
             return []
@@ -186,7 +189,7 @@ class IpcClient:
         for position, command in enumerate(batch):
             try:
                 answer = self._over_link(Link.call, command, seconds, deadline)
-            except (Disconnected, EncodeError) as error:
+            except IpcError as error:
                 failures[position] = error
             else:
                 if isinstance(answer, Responded):

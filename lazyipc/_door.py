@@ -69,7 +69,7 @@ class Door:
                 self._close_until(0)
                 return
             try:
-                connected, _ = self._listener.accept()
+                connected = sockets.accept(self._listener)
             except BlockingIOError:
                 return
             except OSError as error:

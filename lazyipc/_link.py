@@ -19,10 +19,16 @@ from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import BARE, Wire
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
-from lazyipc.errors import DecodeError, Disconnected, EncodeError, IpcError, ReplyTimeout, Started
+from lazyipc.errors import (
+    DecodeError,
+    Disconnected,
+    EncodeError,
+    IpcError,
+    RemoteProtocolError,
+    ReplyTimeout,
+    Started,
+)
 
-RECEIVE_BYTES = 65536
-LARGE_RECEIVE_BYTES = 1 << 20
 BATCH_BYTES = 65536
 """How much of a batch is written at once: enough to save system calls, little enough that the
 server is at work while the rest is encoded."""
@@ -32,8 +38,6 @@ LONGEST_SLEEP_SECONDS = 1000
 
 LONGEST_DEADLINE_SECONDS = 1e9
 """Thirty years; what is longer, math.inf first of all, travels as "never"."""
-
-SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 class Link:
@@ -51,6 +55,8 @@ class Link:
         self._socket: socket.socket | None = None
         self._readable = select.poll()
         self._started: Started = "no"
+        self._sent_count = 0
+        """How many of a batch were encoded to be sent."""
         self.is_broken = False
         self.request_bytes = 0
         """How long the last single request was."""
@@ -83,6 +89,8 @@ class Link:
         self._started = "no"
         self.request_bytes = len(data)
         connected = self._socket or self._connected(deadline)
+        if monotonic() >= deadline:
+            raise _no_reply(self._path, seconds, "no")
         written = self._write(connected, data)
         while written < len(data):
             self._wait(connected, select.POLLOUT, deadline, seconds)
@@ -113,6 +121,27 @@ class Link:
         failures: dict[int, IpcError] = {}
         self.is_broken = True
         self._started = "no"
+        try:
+            self._exchange(first, commands, seconds, deadline, responses, failures)
+            self.is_broken = False
+        except (Disconnected, ReplyTimeout, RemoteProtocolError) as error:
+            if self._started == "no":
+                raise
+            for call in self._connection.open_calls:
+                failures[call - first] = error
+            for position in range(self._sent_count, len(commands)):
+                failures.setdefault(position, error)
+        return responses, failures
+
+    def _exchange(
+        self,
+        first: int,
+        commands: Sequence[Any],
+        seconds: float,
+        deadline: float,
+        responses: list[Any],
+        failures: dict[int, IpcError],
+    ) -> None:
         pieces = self._pieces(first, commands, _in_ns(seconds, deadline), failures)
         connected = self._connected(deadline)
         unsent = memoryview(next(pieces, b""))
@@ -133,8 +162,6 @@ class Link:
                     else:
                         responses[answer.call - first] = answer.value
                     answer = self._connection.next_event()
-        self.is_broken = False
-        return responses, failures
 
     def _pieces(
         self,
@@ -147,7 +174,9 @@ class Link:
         parts: list[bytes] = []
         size = 0
         request = self._connection.request
+        self._sent_count = 0
         for call, command in enumerate(commands, first):
+            self._sent_count += 1
             try:
                 data = request(call, command, *times)
             except EncodeError as error:
@@ -176,7 +205,7 @@ class Link:
     def _write(self, connected: socket.socket, data: bytes | memoryview) -> int:
         """Write what the kernel takes now."""
         try:
-            return connected.send(data, SEND_FLAGS)
+            return connected.send(data, sockets.SEND_FLAGS)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -186,7 +215,7 @@ class Link:
     def _read_last_words(self, connected: socket.socket) -> None:
         """A server that ends a connection says why, if it can, before it closes."""
         try:
-            while data := connected.recv(RECEIVE_BYTES):
+            while data := connected.recv(sockets.RECEIVE_BYTES):
                 self._connection.receive_data(data)
         except OSError:
             pass  # the first error is the one to tell
@@ -195,10 +224,8 @@ class Link:
 
     def _read(self, connected: socket.socket) -> Responded | Failed | None:
         """Read once; the first answer that is whole now, or None."""
-        wanted = self._connection.wanted_bytes
-        size = RECEIVE_BYTES if wanted <= RECEIVE_BYTES else min(wanted, LARGE_RECEIVE_BYTES)
         try:
-            data = connected.recv(size)
+            data = connected.recv(sockets.receive_size(self._connection.wanted_bytes))
         except BlockingIOError:
             return None
         except OSError as error:

@@ -26,11 +26,16 @@ from lazyipc.errors import RemoteProtocolError
 logger = logging.getLogger("lazyipc")
 
 REPLY_DELAY_NS = 1_000_000
-"""Replies to one client's commands are written together, but none waits longer for the next than
-this; another client's command never delays them."""
+"""Replies to one client's queue of commands are written together. Before a command of it that
+begins later than this, and before any other client's, they are written: so a reply may wait for
+the client's own next command, and for nothing else."""
 
 REPLY_BYTES = 65536
 """Nor are more bytes than this gathered before they are written."""
+
+PROGRESS_BYTES = 65536
+"""Who moved so much is not slow: a host that polls seldom takes, or gives, a large message in many
+polls. Less is a trickle, meant to last."""
 
 LONGEST_LATENESS_SECONDS = 1e9
 """A limit of math.inf in numbers: thirty years."""
@@ -72,8 +77,9 @@ class Rota:
         self.sessions: dict[int, Session] = {}
         self.runnable: deque[Session] = deque()
         """Those that may have a complete request, the next one first."""
-        self.begun: dict[Session, int] = {}
-        """Those within a message or a reply, and since when (ns), oldest first."""
+        self.begun: dict[Session, tuple[int, int]] = {}
+        """Those within a message or a reply: since when (ns), and how many bytes it had moved by
+        then; oldest first."""
         self.is_stopping = False
         """No further command is begun: the server closes after this one."""
 
@@ -81,7 +87,7 @@ class Rota:
         """Seconds until time alone gives a poll something to do; math.inf if it never will."""
         if self.runnable:
             return 0
-        dues = [since + self._late_ns for since in self.begun.values()]
+        dues = [since + self._late_ns for since, _ in list(self.begun.values())[:1]]
         if self._door.is_resting:
             dues.append(self._door.reopen_at)
         return max(min(dues) - monotonic_ns(), 0) / 1e9 if dues else math.inf
@@ -89,7 +95,7 @@ class Rota:
     def recover(self) -> None:
         """After an interrupt at any point of a turn: end the stream it broke, look at all."""
         for session in list(self.sessions.values()):
-            if session.gone or not session.is_whole:
+            if session.gone or not (session.is_whole and session.is_watched):
                 self._drop(session)
             else:
                 session.is_queued = True
@@ -120,9 +126,6 @@ class Rota:
                 self._settle(session, now)
             if mask & READ and not session.is_queued:  # what it sent before comes first
                 session.receive(now)
-                if len(ready) > 1 and monotonic_ns() >= stop:
-                    self._enqueue(session)
-                    return
             self._enqueue(session)
 
     def _enqueue(self, session: Session) -> None:
@@ -131,16 +134,18 @@ class Rota:
             self.runnable.append(session)
 
     def _admit(self, connected: socket.socket, peer: Peer) -> None:
-        self.sessions[connected.fileno()] = Session(connected, peer, self._connect(), self._poller)
+        session = Session(connected, peer, self._connect(), self._poller)
+        self.sessions[session.fd] = session
+        session.watch()
 
     def run(self, context: Any, messages: int, now: int, stop: int) -> int:
         """Run complete commands, one of each client in turn, until they or the budget end."""
         runnable = self.runnable
         serve = self._serve
-        done = 0
+        done = turns = 0
         writing: Session | None = None
         write_at = 0
-        while runnable and done < messages and not self.is_stopping:
+        while runnable and turns < messages and not self.is_stopping:
             session = runnable.popleft()
             if writing is not None and (
                 session is not writing or now >= write_at or writing.owed_bytes >= REPLY_BYTES
@@ -163,6 +168,7 @@ class Rota:
                     self.begun.pop(session, None)
                 if writing is None:
                     writing, write_at = session, now + REPLY_DELAY_NS
+                turns += 1
                 done += serve(session, event, context, now)
             elif not (connection.wanted_bytes and session.receive(now)):
                 session.is_whole = True
@@ -201,26 +207,31 @@ class Rota:
         if session.is_done:
             self._drop(session)
         elif session.backlog is not None or session.connection.wanted_bytes:
-            self.begun.setdefault(session, now)
+            self.begun.setdefault(session, (now, session.moved_bytes))
         else:
             self.begun.pop(session, None)
 
     def drop_the_late(self, now: int) -> None:
+        """Close those that kept us waiting too long for the rest of a message, or of a reply."""
         late = now - self._late_ns
-        for session, since in list(self.begun.items()):
+        for session, (since, moved) in list(self.begun.items()):
             if since > late:
                 return
+            if session.moved_bytes - moved >= PROGRESS_BYTES:  # then it is we who are slow
+                del self.begun[session]
+                self.begun[session] = now, session.moved_bytes
+                continue
             logger.warning("%s: closed the client of %s: too slow", self._path, session.peer)
             self._counts.dropped += 1
             self._drop(session)
 
     def _drop(self, session: Session) -> None:
-        fd = session.connected.fileno()
-        if self.sessions.pop(fd, None) is None:
+        if self.sessions.get(session.fd) is not session:
             return
-        self.begun.pop(session, None)
         session.gone = True
         session.close()
+        self.begun.pop(session, None)
+        del self.sessions[session.fd]  # last, so that an interrupted drop is done again
         self._counts.received_bytes += session.received_bytes
         self._counts.sent_bytes += session.sent_bytes
 

@@ -35,11 +35,11 @@ LONGEST_POLL_SECONDS = 1e9
 """A budget of math.inf in numbers: thirty years."""
 
 LONGEST_WAIT_SECONDS = 1e6
-"""epoll_wait(2) counts milliseconds in an int; what is longer is for ever."""
+"""epoll_wait(2) counts milliseconds in an int; who waits longer is woken once in twelve days."""
 
 
 class IpcServer(Generic[ContextT]):
-    """A typed control socket for a program with a loop of its own.
+    """A typed control socket for a program with a loop of its own; for one thread at a time.
 
     Args:
         path: where the socket is made, with mode 0600; PATH.lock beside it says who owns it.
@@ -47,7 +47,8 @@ class IpcServer(Generic[ContextT]):
         limits: what clients may take of the host.
         wires: what clients may speak; `Wire.ALL` adds the unchecked wire of the Rust crate.
         authorize: asked before each command runs; what is not true, or raises, is a refusal.
-        selector: readiness by this object, with the interface of `selectors`, not by epoll.
+        selector: readiness by this object, with the interface of `selectors`, not by epoll; it
+            becomes the server's own, which closes it.
 
     Raises:
         SocketInUse: a live server owns the path.
@@ -87,7 +88,6 @@ class IpcServer(Generic[ContextT]):
         self._is_awake = False
         self._is_running = False
         self._is_closed = False
-        self._ready: poller.Ready = []
         self._ownership = ownership.claim(os.fspath(path))
         # Newest first, and each may be called twice: an interrupted close is finished by another.
         self._closers: list[Callable[[], None]] = [self._ownership.release]
@@ -121,7 +121,7 @@ class IpcServer(Generic[ContextT]):
         )
         # Which function stands here is the server's state: an idle poll asks nothing else.
         self._poll: Callable[..., poller.Ready] = self._poller.poll
-        abandon_in_child(self)
+        abandon_in_child(self._abandon)
 
     @property
     def path(self) -> str:
@@ -157,6 +157,7 @@ class IpcServer(Generic[ContextT]):
 
         Raises:
             LocalProtocolError: the server is closed.
+            io.UnsupportedOperation: the caller's selector has no descriptor.
         """
         if self._is_closed:
             _raise_closed()
@@ -198,23 +199,15 @@ class IpcServer(Generic[ContextT]):
 
         Returns:
             Whether there is something to do.
-        """
-        if timeout is None or timeout > LONGEST_WAIT_SECONDS:
-            timeout = None
-        elif timeout < 0:
-            timeout = 0
-        due = self._rota.due_in() if self._needs_turn else math.inf
-        ready = self._poll(timeout if timeout is not None and timeout < due else _or_none(due))
-        if ready:
-            # The next poll takes these and needs no system call to learn what we know.
-            self._ready = ready
-            self._poll = self._take_ready
-            return True
-        return due < math.inf and (timeout is None or due <= timeout)
 
-    def _take_ready(self, timeout: float | None) -> poller.Ready:
-        self._poll = self._poller.poll
-        return self._ready
+        Raises:
+            LocalProtocolError: as `handle_new_messages`.
+        """
+        longest = math.inf if timeout is None else max(timeout, 0)
+        due = self._rota.due_in() if self._needs_turn else math.inf
+        sleep = min(longest, due)
+        ready = self._poll(None if sleep == math.inf else min(sleep, LONGEST_WAIT_SECONDS))
+        return bool(ready) or due <= longest < math.inf or due < longest
 
     def close(self) -> None:
         """Remove the socket and close every connection; inside `process`, after its answer.
@@ -230,7 +223,7 @@ class IpcServer(Generic[ContextT]):
         self._finalizer.detach()
         self._is_closed = True
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """In a forked child: close our copies and touch nothing the parent goes on using."""
         if self._is_closed:
             return
@@ -266,9 +259,10 @@ class IpcServer(Generic[ContextT]):
         try:
             try:
                 rota.take_in(ready, now, stop)
+                done = rota.run(context, messages, now, stop) if rota.runnable else 0
                 if rota.begun:
                     rota.drop_the_late(now)
-                return rota.run(context, messages, now, stop) if rota.runnable else 0
+                return done
             except BaseException:
                 rota.recover()
                 raise
@@ -304,12 +298,10 @@ class IpcServer(Generic[ContextT]):
 
 
 def _call_all(closers: list[Callable[[], None]]) -> None:
-    for close in closers:
-        close()
-
-
-def _or_none(seconds: float) -> float | None:
-    return None if seconds == math.inf else seconds
+    """Call each, whatever another raises."""
+    with contextlib.ExitStack() as stack:
+        for close in reversed(closers):
+            stack.callback(close)
 
 
 def _raise_closed(timeout: float | None = None) -> poller.Ready:

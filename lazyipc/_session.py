@@ -5,20 +5,14 @@ Knows one client. Which client's turn it is, and what a command does, is the ser
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import NamedTuple
 
 from lazyipc._core.connection import ServerConnection
 from lazyipc._core.framing import Wire
 from lazyipc._io.poller import READ, WRITE, EpollPoller, SelectorPoller
-
-RECEIVE_BYTES = 65536
-"""One read: over a thousand small commands, and no more than a poll should copy for one client."""
-LARGE_RECEIVE_BYTES = 1 << 20
-"""One read within a message that is known to be large."""
-NO_WAIT = socket.MSG_DONTWAIT
-SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-"""Flags instead of a non-blocking mode, which would cost each new connection a system call."""
+from lazyipc._io.sockets import NO_WAIT, SEND_FLAGS, receive_size
 
 
 class Peer(NamedTuple):
@@ -49,7 +43,6 @@ class Session:
     """
 
     __slots__ = (
-        "_fd",
         "_interest",
         "_owed",
         "_poller",
@@ -57,8 +50,10 @@ class Session:
         "connected",
         "connection",
         "ended",
+        "fd",
         "gone",
         "is_queued",
+        "is_watched",
         "is_whole",
         "owed_bytes",
         "peer",
@@ -77,7 +72,7 @@ class Session:
         self.peer = peer
         self.connection = connection
         self._poller = poller
-        self._fd = connected.fileno()
+        self.fd = connected.fileno()
         self._owed: list[bytes] = []
         self.owed_bytes = 0
         self.backlog: memoryview | None = None
@@ -93,7 +88,18 @@ class Session:
         """No request of it is between being read and being answered."""
         self.received_bytes = 0
         self.sent_bytes = 0
-        poller.register(self._fd, READ)
+        self.is_watched = False
+        """Its readiness is watched for; else nobody would notice what it says."""
+
+    def watch(self) -> None:
+        """Have its readiness watched for."""
+        self._poller.register(self.fd, READ)
+        self.is_watched = True
+
+    @property
+    def moved_bytes(self) -> int:
+        """How much it sent and took so far."""
+        return self.received_bytes + self.sent_bytes
 
     @property
     def is_done(self) -> bool:
@@ -111,10 +117,8 @@ class Session:
             now_ns: the time, on the clock of the connection.
         """
         connection = self.connection
-        wanted = connection.wanted_bytes
-        size = RECEIVE_BYTES if wanted <= RECEIVE_BYTES else min(wanted, LARGE_RECEIVE_BYTES)
         try:
-            data = self.connected.recv(size, NO_WAIT)
+            data = self.connected.recv(receive_size(connection.wanted_bytes), NO_WAIT)
             if data:
                 self.received_bytes += len(data)
                 connection.receive_data(data, now_ns)
@@ -179,9 +183,11 @@ class Session:
     def _watch(self, mask: int) -> None:
         if mask != self._interest:
             self._interest = mask
-            self._poller.modify(self._fd, mask)
+            self._poller.modify(self.fd, mask)
 
     def close(self) -> None:
         """Stop watching, then close: a descriptor a child inherited would keep the watch alive."""
-        self._poller.unregister(self._fd)
-        self.connected.close()
+        if self.connected.fileno() >= 0:
+            with contextlib.suppress(FileNotFoundError):  # not watched any more, if interrupted
+                self._poller.unregister(self.fd)
+            self.connected.close()

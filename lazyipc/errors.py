@@ -36,7 +36,27 @@ __all__ = [
 
 
 class IpcError(Exception):
-    """The root of the tree."""
+    """The root of the tree.
+
+    >>> try:
+    ...     raise CommandFailed("no such player")
+    ... except IpcError as error:
+    ...     print(error)
+    no such player
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A failed call in a worker process travels to its parent by pickle, attributes and all.
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    cls: type[IpcError], args: tuple[object, ...], state: dict[str, object]
+) -> IpcError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class SchemaError(IpcError, TypeError):
@@ -102,7 +122,7 @@ class MessageTooLarge(RemoteProtocolError):
 
 
 class SchemaMismatch(RemoteProtocolError):
-    """The two sides do not describe a command, or a reply, alike; the command did not run.
+    """The two sides do not describe a command alike, and nothing ran; or a reply, and then it did.
 
     Args:
         difference: the difference, for people, one line for each thing that differs.

@@ -92,7 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_io.sockets": {"_io.ownership"},
     # the server
     "_stats": set(),
-    "_session": {"_core.connection", "_core.framing", "_io.poller"},
+    "_session": {"_core.connection", "_core.framing", "_io.poller", "_io.sockets"},
     "_attendant": {"_core.events", "_session", "_stats"},
     "_door": {"_io.poller", "_io.sockets", "_session", "_stats"},
     "_rota": {

@@ -408,7 +408,7 @@ def test_a_deadline_covers_the_queue(serve: Serve, path: str, timeout: float, wi
     server = serve(ClientCommand, wires=Wire.ALL)
     error = on_time(timeout, lambda: client_send(Push(x=1), path, timeout=timeout, wire=wire))
     assert isinstance(error, ReplyTimeout)
-    assert error.started == "unknown"
+    assert error.started == ("unknown" if timeout else "no")
     assert path in str(error)
     stack: list[int] = []
     for _ in range(3):
@@ -536,6 +536,25 @@ def test_a_timeout_of_any_length(serve: Serve, path: str, timeout: float) -> Non
     with hosted(serve(), Host()), IpcClient(path, timeout=timeout) as client:
         assert client.send(Echo(text="hello")) == "hello"
         assert client.send_many([Echo(text="a"), Echo(text="b")]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("default", [0.001, 5.0])
+def test_a_default_timeout_of_other_sockets_is_none_of_ours(
+    serve: Serve, path: str, default: float
+) -> None:
+    socket.setdefaulttimeout(default)
+    try:
+        server = serve(ClientCommand)
+        with IpcClient(path, timeout=0.2) as client:
+            error = on_time(0.2, lambda: client.send(Push(x=1)))
+            assert isinstance(error, ReplyTimeout)
+            error = on_time(0.2, lambda: client.send(Print(payload="x" * 4_000_000)))
+            assert isinstance(error, ReplyTimeout)
+            with hosted(server, []):
+                assert client.send(Push(x=2)) == Pushed(x=2)
+                assert client.send_many([Push(x=3), Push(x=4)]) == [Pushed(x=3), Pushed(x=4)]
+    finally:
+        socket.setdefaulttimeout(None)
 
 
 def test_for_ever_is_until_the_reply(serve: Serve, path: str, gate: Gate) -> None:

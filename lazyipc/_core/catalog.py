@@ -129,7 +129,9 @@ def entry_of(model: type) -> Entry:
 
 
 def _make_entry(model: type) -> Entry:
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+    if issubclass(model, type):
+        raise SchemaError("a class was given; send an instance of it")
+    if not issubclass(model, BaseModel):
         raise SchemaError(f"{model.__qualname__} is not a model; derive commands from Command")
     family = family_of(model)
     timeout = None

@@ -1,11 +1,12 @@
 """`Codec[T]`: values of one type to bytes and back, with errors that say where.
 
-Puts the parts together: the straight-line code of layout.py, one validation by pydantic, and on
+Puts the parts together: the straight-line code of `layout`, one validation by pydantic, and on
 failure a walk that finds the reason. Foreign exceptions end here. Knows no frames.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
@@ -17,7 +18,7 @@ from lazyipc._core import layout
 from lazyipc._core import shape as shapes
 from lazyipc._core.cursor import Cursor, Fault, finish
 from lazyipc._core.family import Generation, takes_the_place_of
-from lazyipc._core.locate import bad_part, descend, first_complaint, refused_variant
+from lazyipc._core.locate import bad_part, descend, first_complaint, path_of, refused_variant
 from lazyipc._core.shape import Shape
 from lazyipc.errors import DecodeError, EncodeError, IpcError, SchemaError
 
@@ -75,7 +76,7 @@ class Codec(Generic[T]):
         except Exception as error:
             raise self._encode_error(value, error) from error
         wanted, given = self._model.__qualname__, type(value).__qualname__
-        raise EncodeError(f"a {wanted} is wanted, not a {given}")
+        raise EncodeError(f"{wanted} is wanted, {given} given")
 
     def decode(
         self,
@@ -110,7 +111,8 @@ class Codec(Generic[T]):
 
     def _encode_error(self, value: Any, error: Exception) -> EncodeError:
         if isinstance(error, ValidationError):
-            path, reason = first_complaint(error)
+            loc, reason = first_complaint(error)
+            path = path_of(loc)
         else:
             path, reason = bad_part(self.shape, value, error)
         return EncodeError(reason, path=path.lstrip("."))
@@ -132,15 +134,19 @@ class Codec(Generic[T]):
         if walked.offset != end:
             left = end - walked.offset
             return DecodeError(f"{left} bytes are left over", offset=walked.offset - start)
-        inner = refused_variant(self.shape, cursor(), decode_variant)
+        try:
+            inner = refused_variant(self.shape, cursor(), decode_variant)
+        except Fault as fault:
+            return fault.as_error()
         if inner is not None:
             return inner
         if not isinstance(error, ValidationError):
-            return DecodeError(f"refused: {error!r}", offset=0)
-        path, reason = first_complaint(error)
+            return DecodeError(f"refused by {type(error).__name__}: {error}", offset=0)
+        loc, reason = first_complaint(error)
         walked = cursor()
-        descend(self.shape, walked, error.errors()[0]["loc"])
-        return DecodeError(reason, offset=walked.offset - start, path=path)
+        with contextlib.suppress(Fault):  # then as far as it came
+            descend(self.shape, walked, loc)
+        return DecodeError(reason, offset=walked.offset - start, path=path_of(loc))
 
 
 class Extent:
@@ -201,17 +207,26 @@ def _model_codec(model: type[BaseModel]) -> Codec[Any]:
 
 
 def _adapter_codec(annotation: Any) -> Codec[Any]:
-    # `A | B` equals `B | A`, yet not on the wire; their texts tell them apart.
-    return _compile_adapter(annotation, repr(annotation), Generation.number)
+    try:
+        # `A | B` equals `B | A`, yet not on the wire; their texts tell them apart.
+        return _cached_adapter(annotation, repr(annotation), Generation.number)
+    except TypeError as error:
+        if isinstance(error, SchemaError):
+            raise
+        return _compile_adapter(annotation)  # not hashable: an Annotated with a dict, say
 
 
 @lru_cache(maxsize=512)
-def _compile_adapter(annotation: Any, text: str, _generation: int) -> Codec[Any]:
+def _cached_adapter(annotation: Any, _text: str, _generation: int) -> Codec[Any]:
+    return _compile_adapter(annotation)
+
+
+def _compile_adapter(annotation: Any) -> Codec[Any]:
     shape = shapes.shape_of(annotation)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True))
     except PydanticUserError as error:
-        raise SchemaError(f"{text}: {error}") from error
+        raise SchemaError(f"{annotation}: {error}") from error
     return Codec(shape, adapter.validate_python, None)
 
 

@@ -6,6 +6,8 @@ come. Knows nothing of fields' types, bytes or commands.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import inspect
 import re
 import sys
@@ -208,7 +210,7 @@ class TaggedUnion(BaseModel):
             return
         frame = user_frame()
         place = place_of(frame)
-        cls.__lazyipc_locals__ = _local_types(frame)
+        cls.__lazyipc_locals__ = _local_names(frame, cls.__dict__.get("process"))
         if any(base.__dict__.get("__lazyipc_base__") for base in cls.__bases__):
             cls.__lazyipc_family__ = Family(cls, place, timeout)
             return
@@ -263,8 +265,16 @@ def place_of(frame: FrameType | None) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "somewhere"
 
 
-def _local_types(frame: FrameType | None) -> dict[str, Any]:
-    """Classes a function defined so far, for string annotations of classes local to it."""
+def _local_names(frame: FrameType | None, process: Any) -> dict[str, Any]:
+    """What string annotations of a class local to a function may name: its classes so far, and
+    whatever the return annotation of `process` does."""
     if frame is None or frame.f_locals is frame.f_globals:
         return {}
-    return {name: value for name, value in frame.f_locals.items() if isinstance(value, type)}
+    names = {name: value for name, value in frame.f_locals.items() if isinstance(value, type)}
+    returns = getattr(process, "__annotations__", {}).get("return")
+    if isinstance(returns, str):
+        with contextlib.suppress(SyntaxError):  # told when the family is sealed
+            tree = ast.parse(returns, mode="eval")
+            used = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+            names.update((name, frame.f_locals[name]) for name in used if name in frame.f_locals)
+    return names

@@ -141,7 +141,8 @@ def read_header(data: bytes | bytearray, start: int, limit_bytes: int) -> tuple[
     if version != VERSION:
         raise RemoteProtocolError(f"frame version {version}; this side speaks {VERSION}")
     if size > limit_bytes:
-        raise MessageTooLarge("frame payload in bytes", size_bytes=size, limit_bytes=limit_bytes)
+        what = "frame payload in bytes (see Limits.message_bytes)"
+        raise MessageTooLarge(what, size_bytes=size, limit_bytes=limit_bytes)
     return kind, size, call
 
 

@@ -22,11 +22,28 @@ INDEX_BYTES = 4
 DecodeVariant = Callable[[type[BaseModel], Any, int, int], object]
 
 
-def first_complaint(error: ValidationError) -> tuple[str, str]:
-    """Path and reason of the first thing pydantic refused."""
-    first = error.errors(include_url=False)[0]
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
-    return path.lstrip("."), f"{first['msg']} (got {first['input']!r:.80})"
+Location = tuple[int | str, ...]
+"""Where pydantic found something: names of fields and positions, outermost first."""
+
+
+def first_complaint(error: ValidationError) -> tuple[Location, str]:
+    """Place and reason of the first thing pydantic refused."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    return first["loc"], f"{first['msg']} (got {shown(first['input'])})"
+
+
+def path_of(loc: Location) -> str:
+    """A place as people write it, such as `items[3].a`."""
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
+    return path.lstrip(".")
+
+
+def shown(value: object) -> str:
+    """A value for a message: short, and whatever its own `__repr__` does."""
+    try:
+        return f"{value!r:.80}"
+    except Exception as odd:  # noqa: BLE001 a message must not fail for what it tells of
+        return f"a {type(value).__name__} whose repr raises {type(odd).__name__}"
 
 
 def bad_part(shape: Shape, value: Any, error: Exception) -> tuple[str, str]:
@@ -45,10 +62,10 @@ def bad_part(shape: Shape, value: Any, error: Exception) -> tuple[str, str]:
             names = ", ".join(case.name for case in cases)
             return "", f"{type(value).__name__} is none of {name}: {names}"
         case shapes.Enumeration(kind, _):
-            return "", f"{value!r:.80} is no member of {kind.__name__}"
+            return "", f"{shown(value)} is no member of {kind.__name__}"
         case shapes.Bool():
-            return "", f"{value!r:.80} is no bool"
-    return "", str(error) or f"{value!r:.80} does not fit"
+            return "", f"{shown(value)} is no bool"
+    return "", str(error) or f"{shown(value)} does not fit"
 
 
 def refused_variant(shape: Shape, cursor: Cursor, decode: DecodeVariant) -> DecodeError | None:
@@ -118,7 +135,7 @@ def _within(error: DecodeError, step: str, offset: int) -> DecodeError:
     return DecodeError(error.reason, offset=error.offset + offset, path=path)
 
 
-def descend(shape: Shape, cursor: Cursor, loc: tuple[int | str, ...]) -> None:
+def descend(shape: Shape, cursor: Cursor, loc: Location) -> None:
     """Move over a walkable message to where the part at `loc` begins, as far as that leads."""
     match shape:
         case shapes.Structure(_, _, fields) if loc:

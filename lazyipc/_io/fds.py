@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import weakref
-from typing import Protocol
+from collections.abc import Callable
 
 
 class OwnedFd:
@@ -30,24 +30,22 @@ class OwnedFd:
         self._file.close()
 
 
-class Abandons(Protocol):
-    """Whatever holds descriptors that a forked child must let go of."""
-
-    def abandon(self) -> None:
-        """Close our copies; touch nothing the parent goes on using."""
+_abandons: set[weakref.WeakMethod[Callable[[], None]]] = set()
 
 
-_held: weakref.WeakSet[Abandons] = weakref.WeakSet()
+def abandon_in_child(abandon: Callable[[], None]) -> None:
+    """Have a method called in each child this process forks, as long as its object lives.
 
-
-def abandon_in_child(holder: Abandons) -> None:
-    """Have `holder.abandon()` called in each child this process forks."""
-    _held.add(holder)
+    It closes our copies of descriptors and touches nothing the parent goes on using.
+    """
+    _abandons.add(weakref.WeakMethod(abandon, _abandons.discard))
 
 
 def _after_fork_in_child() -> None:
-    for holder in list(_held):
-        holder.abandon()
+    for reference in list(_abandons):
+        abandon = reference()
+        if abandon is not None:
+            abandon()
 
 
 # Asking for the process's number on each call instead would cost a system call each.

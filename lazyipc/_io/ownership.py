@@ -53,10 +53,10 @@ class Ownership:
         """Remove our socket if it is still ours, then let the path go. Calling it twice is fine."""
         if self._lock.fileno() < 0:
             return
-        if self._made is not None:
-            with contextlib.suppress(FileNotFoundError):
-                if _identity(os.lstat(self.path)) == self._made:
-                    os.unlink(self.path)
+        # What cannot be looked at or removed any more is not ours to remove.
+        with contextlib.suppress(OSError):
+            if self._made is not None and _identity(os.lstat(self.path)) == self._made:
+                os.unlink(self.path)
         self._lock.close()
 
     def abandon(self) -> None:
@@ -126,8 +126,9 @@ def _open_lock(path: str, name: str) -> OwnedFd:
     except OSError as error:
         if error.errno in FOREIGN_ERRORS and os.path.lexists(name):
             raise SocketRefused(
-                f"{name} is no lock file of ours ({os.strerror(error.errno or 0)}); it was left "
-                "alone: move it away or choose another path",
+                f"{name} is no lock file of ours ({os.strerror(error.errno or 0)}; it belongs to "
+                f"uid {os.lstat(name).st_uid}); it was left alone: move it away or choose another "
+                "path",
                 path=path,
                 errno=error.errno,
             ) from error
@@ -159,8 +160,9 @@ def _lock_or_raise(path: str, lock: OwnedFd) -> None:
         fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         pid = _recorded_pid(lock)
+        what_to_do = "close that one first" if pid == os.getpid() else "stop that one"
         raise SocketInUse(
-            f"{path} is owned by a live server, {_process(pid)}; stop that one, or choose another "
+            f"{path} is owned by a live server in {_process(pid)}; {what_to_do}, or choose another "
             "path",
             path=path,
             errno=errno.EADDRINUSE,
@@ -183,7 +185,9 @@ def _recorded_pid(lock: OwnedFd) -> int | None:
 
 
 def _process(pid: int | None) -> str:
-    return f"process {pid}" if pid else "its process unknown"
+    if pid == os.getpid():
+        return "this very process"
+    return f"process {pid}" if pid else "a process that is not known"
 
 
 def _clear_path(path: str) -> None:
@@ -225,6 +229,12 @@ def _answering_pid(path: str) -> int | None:
             return None
         except BlockingIOError:  # its queue is full: alive, and busy
             return 0
+        except OSError as error:
+            raise SocketRefused(
+                f"{path} is no stream socket of ours ({error.strerror}); it was left alone",
+                path=path,
+                errno=error.errno,
+            ) from error
         credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
         return int(PEER_CREDENTIALS.unpack(credentials)[0])
 
@@ -249,7 +259,8 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 def _cannot_create(path: str, error: OSError) -> TransportError:
     return TransportError(
-        f"{path}: cannot be created ({error.strerror}); its directory must exist and be writable",
+        f"{path}: cannot be created ({error.strerror}); its directory must exist and be writable, "
+        "and have room",
         path=path,
         errno=error.errno,
     )

@@ -11,12 +11,20 @@ import stat
 import time
 from collections.abc import Callable
 
-from lazyipc._io.ownership import PEER_CREDENTIALS, Ownership, kind_of
+from lazyipc._io.ownership import PATH_LIMIT_BYTES, PEER_CREDENTIALS, Ownership, kind_of
 from lazyipc.errors import ReplyTimeout, ServerNotRunning, SocketRefused, TransportError
 
 SOCKET_MODE = 0o600
 BACKLOG = 1024
 """Connections the kernel queues between two polls; a host may poll once in seconds."""
+
+RECEIVE_BYTES = 65536
+"""One read: over a thousand small messages, and no more than a poll should copy for one client."""
+LARGE_RECEIVE_BYTES = 1 << 20
+"""One read within a message that is known to be large."""
+NO_WAIT = socket.MSG_DONTWAIT
+SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+"""Flags instead of a non-blocking mode, which would cost each new connection a system call."""
 
 Credentials = tuple[int, int, int]
 """pid, uid, gid."""
@@ -25,20 +33,24 @@ RETRY_MILLISECONDS = 1
 """How long a client waits before it knocks at a full queue again; no event tells it when."""
 
 
-class Listener(socket.socket):
-    """A listening socket that knows what it is.
+Listener: Callable[[int, int], socket.socket] = type(
+    "Listener", (socket.socket,), {"family": socket.AF_UNIX, "type": socket.SOCK_STREAM}
+)
+"""A socket whose `accept` finds its family and type as they are; the standard properties make an
+enum's member of a number each time, which doubles the price of accepting."""
 
-    `accept` asks it for these two, and the standard properties make an enum's member of a number
-    each time, which doubles the price of accepting.
+
+def accept(listener: socket.socket) -> socket.socket:
+    """Accept one connection: blocking by itself, so that each call says if it may wait.
+
+    Raises:
+        BlockingIOError: nobody is waiting.
+        OSError: the system has no descriptor left.
     """
-
-    @property
-    def family(self) -> socket.AddressFamily:
-        return socket.AF_UNIX
-
-    @property
-    def type(self) -> socket.SocketKind:
-        return socket.SOCK_STREAM
+    connected, _ = listener.accept()
+    if connected.gettimeout() is not None:  # the host has a socket.setdefaulttimeout
+        connected.settimeout(None)
+    return connected
 
 
 def listen(ownership: Ownership) -> socket.socket:
@@ -85,6 +97,13 @@ def _verify_mode(path: str, mode: int) -> None:
         os.chmod(path, SOCKET_MODE, follow_symlinks=True)
 
 
+def receive_size(wanted_bytes: int) -> int:
+    """How many bytes to ask for, when a message under way is known to lack so many."""
+    return (
+        RECEIVE_BYTES if wanted_bytes <= RECEIVE_BYTES else min(wanted_bytes, LARGE_RECEIVE_BYTES)
+    )
+
+
 def readiness_of(watched: socket.socket) -> Callable[[], object]:
     """A question, cheap to ask: is the socket readable now? The answer is true or empty.
 
@@ -118,8 +137,13 @@ def connect(path: str, deadline: float, server_uids: frozenset[int]) -> socket.s
         SocketRefused: another user's server, or no socket of ours to open.
         ReplyTimeout: the server's queue stayed full until the deadline.
     """
-    if "\0" in path:
-        raise TransportError(f"{path!r}: a path has no zero byte", path=path, errno=errno.EINVAL)
+    if not path or "\0" in path or len(os.fsencode(path)) > PATH_LIMIT_BYTES:
+        raise TransportError(
+            f"{path!r}: empty, too long or with a zero byte; a socket's path has 1 to "
+            f"{PATH_LIMIT_BYTES} bytes",
+            path=path,
+            errno=errno.EINVAL,
+        )
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         while True:
@@ -159,11 +183,13 @@ def _uids(uids: frozenset[int]) -> str:
 
 def _cannot_connect(path: str, error: OSError) -> TransportError:
     if error.errno == errno.ENOENT:
-        message = f"{path}: no server is running there (nothing at this path); start it first"
+        full = os.path.abspath(path)
+        message = f"{full}: no server is running there (nothing at this path); start it first"
         return ServerNotRunning(message, path=path, errno=error.errno)
     if error.errno == errno.ECONNREFUSED:
         found = _what_stands_at(path)
-        message = f"{path}: no server is running there ({found} that nobody listens on)"
+        full = os.path.abspath(path)
+        message = f"{full}: no server is running there ({found} that nobody listens on); start it"
         return ServerNotRunning(message, path=path, errno=error.errno)
     if error.errno == errno.EACCES:
         message = f"{path}: permission denied; the socket or its directory is another user's"

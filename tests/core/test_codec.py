@@ -440,8 +440,8 @@ class Shade(enum.Enum):
 
 
 WRONG_VALUES: dict[str, tuple[Any, Any, str | None, str]] = {
-    "another class": (Point, Nothing(), "", "Point is wanted, not a Nothing"),
-    "no model": (Point, {"x": 1, "y": 2}, "", "Point is wanted, not a dict"),
+    "another class": (Point, Nothing(), "", "Point is wanted, Nothing given"),
+    "no model": (Point, {"x": 1, "y": 2}, "", "Point is wanted, dict given"),
     "none of a family": (Figure, 5, "", "int is none of Figure: Dot, Disc, a label"),
     "None of a family": (Figure, None, "", "NoneType is none of Figure: Dot, Disc, a label"),
     "a bad field of a variant": (

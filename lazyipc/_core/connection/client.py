@@ -92,8 +92,13 @@ class ClientConnection:
 
     @property
     def open_count(self) -> int:
-        """Calls sent and not yet answered."""
+        """How many calls were sent and not yet answered."""
         return len(self._open)
+
+    @property
+    def open_calls(self) -> list[int]:
+        """Which."""
+        return list(self._open)
 
     def request(
         self, call: int, command: Any, deadline_ns: int | None, left_ns: int | None

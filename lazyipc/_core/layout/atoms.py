@@ -16,7 +16,7 @@ from lazyipc._core.source import DecodeSource, EncodeSource
 BOOLEANS = (False, True)
 """Indexing refuses every byte but 0 and 1."""
 NUMBERS = {False: 0, True: 1}
-"""And this every value but a bool, which `struct` would take for its truth."""
+"""And this every value that is no bool nor equal to one; `struct` would take any for its truth."""
 
 
 # Numbers ---------------------------------------------------------------------------------------
