@@ -13,6 +13,7 @@ from benchmarks.rounds import Row
 BENCHMARKS: dict[str, Callable[[float], Iterator[Row]]] = {
     "idle": idle.rows,
     "round-trip": calls.round_trip,
+    "by-hand": calls.against_by_hand,
     "one-shot": calls.one_shot,
     "pipelined": load.pipelined,
     "sixteen": load.sixteen,

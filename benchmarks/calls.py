@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
-from benchmarks import peers, raw
+from benchmarks import by_hand, peers, raw
 from benchmarks.messages import Add
 from benchmarks.rounds import Row, cost_row, interleave, timed
 from lazyipc import IpcClient, client_send
@@ -29,6 +29,23 @@ def round_trip(seconds: float) -> Iterator[Row]:
             seconds,
         )
     yield cost_row("round trip, one core", pair, at_most=1.4)
+
+
+def against_by_hand(seconds: float) -> Iterator[Row]:
+    """The same beside a server and client written by hand with pydantic, not beside raw bytes."""
+    with (
+        peers.one_core(),
+        peers.lazyipc_server() as our_path,
+        peers.raw_server(by_hand.serve) as hand_path,
+        IpcClient(our_path) as client,
+        by_hand.Client(hand_path) as hand,
+    ):
+        pair = interleave(
+            _round(lambda: client.send(Add(a=1, b=2)).c, ROUND_TRIPS_PER_ROUND),
+            _round(lambda: hand.send(by_hand.Add(a=1, b=2)).c, ROUND_TRIPS_PER_ROUND),
+            seconds,
+        )
+    yield cost_row("round trip, raw = by hand", pair, at_most=1.0)
 
 
 def one_shot(seconds: float) -> Iterator[Row]:
