@@ -57,7 +57,7 @@ class Door:
         """Closed until a moment, and no client's leaving will tell when that has come."""
         poller.register(self.fd, READ)
 
-    def accept(self, room: int, now: int, stop: int) -> Iterator[tuple[socket.socket, Peer]]:
+    def accept(self, room: int, now: int, stop: int) -> Iterator[tuple[socket.SocketType, Peer]]:
         """Those who may come in, as far as there is room and time.
 
         Args:
@@ -84,7 +84,7 @@ class Door:
             if not self._more_waiting() or time.monotonic_ns() >= stop:
                 return
 
-    def _peer_of(self, connected: socket.socket) -> Peer | None:
+    def _peer_of(self, connected: socket.SocketType) -> Peer | None:
         """Who it is, before a byte of it is read; None, and closed, if it may not come in."""
         pid, uid, gid = sockets.credentials_of(connected)
         if uid in self._allowed_uids:

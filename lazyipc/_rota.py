@@ -133,7 +133,7 @@ class Rota:
             session.is_queued = True
             self.runnable.append(session)
 
-    def _admit(self, connected: socket.socket, peer: Peer) -> None:
+    def _admit(self, connected: socket.SocketType, peer: Peer) -> None:
         session = Session(connected, peer, self._connect(), self._poller)
         self.sessions[session.fd] = session
         session.watch()

@@ -63,7 +63,7 @@ class Session:
 
     def __init__(
         self,
-        connected: socket.socket,
+        connected: socket.SocketType,
         peer: Peer,
         connection: ServerConnection,
         poller: EpollPoller | SelectorPoller,

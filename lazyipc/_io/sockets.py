@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import functools
+import itertools
+import operator
 import os
 import select
 import socket
@@ -33,21 +35,23 @@ RETRY_MILLISECONDS = 1
 """How long a client waits before it knocks at a full queue again; no event tells it when."""
 
 
-Listener: Callable[[int, int], socket.socket] = type(
-    "Listener", (socket.socket,), {"family": socket.AF_UNIX, "type": socket.SOCK_STREAM}
-)
-"""A socket whose `accept` finds its family and type as they are; the standard properties make an
-enum's member of a number each time, which doubles the price of accepting."""
+_socket_of_fd = functools.partial(socket.SocketType, socket.AF_UNIX, socket.SOCK_STREAM, 0)
+_fd_of_accepted = operator.itemgetter(0)
 
 
-def accept(listener: socket.socket) -> socket.socket:
+def accept(listener: socket.socket) -> socket.SocketType:
     """Accept one connection: blocking by itself, so that each call says if it may wait.
 
     Raises:
         BlockingIOError: nobody is waiting.
         OSError: the system has no descriptor left.
     """
-    connected, _ = listener.accept()
+    # From accept(2) to an object that owns the descriptor no bytecode runs, for between any two a
+    # signal handler may raise, and a number that nobody keeps is a client that is never answered.
+    # (`socket.accept` has such places, and makes enums' members on the way, at twice the price.)
+    accepted = itertools.starmap(listener._accept, ((),))  # type: ignore[attr-defined]
+    came = list(map(_socket_of_fd, map(_fd_of_accepted, accepted)))
+    connected = came[0]
     if connected.gettimeout() is not None:  # the host has a socket.setdefaulttimeout
         connected.settimeout(None)
     return connected
@@ -62,7 +66,7 @@ def listen(ownership: Ownership) -> socket.socket:
     """
     listener = None
     try:
-        listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         # On Linux the inode made by bind takes its mode from the socket, less the umask; so the
         # path never has another, and the process-wide umask need not be touched.
         os.fchmod(listener.fileno(), SOCKET_MODE)
@@ -114,7 +118,7 @@ def readiness_of(watched: socket.socket) -> Callable[[], object]:
     return functools.partial(poll.poll, 0)
 
 
-def credentials_of(connected: socket.socket) -> Credentials:
+def credentials_of(connected: socket.SocketType) -> Credentials:
     """Who is at the other end, as the kernel recorded it at connect or listen.
 
     Source: unix(7), SO_PEERCRED.
