@@ -115,11 +115,11 @@ class Rota:
                 break
         sessions = self.sessions
         for fd, mask in ready:
-            if mask & HANGUP and fd in sessions:
-                self._drop(sessions[fd])
-        for fd, mask in ready:
             session = sessions.get(fd)
             if session is None:
+                continue
+            if mask & HANGUP:
+                self._drop(session)
                 continue
             if mask & WRITE:
                 session.flush()
