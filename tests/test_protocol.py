@@ -45,6 +45,7 @@ from lazyipc import (
     Wire,
 )
 from tests import independent_client as client
+from tests.harness import need_root
 from tests.independent_client import Failure, Framed, ask_bare, command
 
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text("utf-8")
@@ -488,8 +489,8 @@ def test_the_modes_of_the_socket_and_its_lock(host: Host) -> None:
     assert lock.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_another_user_is_closed_unread() -> None:
+    need_root()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o711)
         host = Host(Path(folder, "socket"), wires=Wire.ALL)

@@ -20,6 +20,11 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
 
+def joined(step: str, path: str) -> str:
+    """A path seen from one level further out: a position clings to its step, a name gets a dot."""
+    return step + (f".{path}" if path[:1] not in ("", "[") else path)
+
+
 class Fault(Exception):
     """Bytes that are refused; the path grows while the exception climbs out of the shape."""
 
@@ -35,7 +40,7 @@ class Fault(Exception):
 
     def within(self, step: str) -> Fault:
         """The same fault, seen from one level further out."""
-        self.path = step + (f".{self.path}" if self.path[:1] not in ("", "[") else self.path)
+        self.path = joined(step, self.path)
         return self
 
     def as_error(self) -> RemoteProtocolError:

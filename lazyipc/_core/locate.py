@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from lazyipc._core import layout
 from lazyipc._core import shape as shapes
-from lazyipc._core.cursor import Cursor, finish
+from lazyipc._core.cursor import Cursor, finish, joined
 from lazyipc._core.shape import Shape
 from lazyipc.errors import DecodeError
 
@@ -131,7 +131,7 @@ def _take_count(cursor: Cursor) -> int:
 
 
 def _within(error: DecodeError, step: str, offset: int) -> DecodeError:
-    path = step + (f".{error.path}" if error.path[:1] not in ("", "[") else error.path)
+    path = joined(step, error.path)
     return DecodeError(error.reason, offset=error.offset + offset, path=path)
 
 
