@@ -153,11 +153,13 @@ class ReceiveBuffer:
     message is cut, each byte once.
     """
 
-    __slots__ = ("data", "start")
+    __slots__ = ("data", "lacking_bytes", "start")
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
         self.start = 0
+        self.lacking_bytes = 0
+        """How many bytes, at least, the frame lacks that was last asked for; 0 if none began."""
 
     def __len__(self) -> int:
         return len(self.data) - self.start
@@ -174,3 +176,24 @@ class ReceiveBuffer:
             self.data = bytearray(memoryview(data)[start:])
             self.data += piece
         self.start = 0
+
+    def take_frame(self, limit_bytes: int) -> tuple[int, int, int, int] | None:
+        """Pass one whole frame: its kind, its call, where its payload starts and where it ends.
+
+        None while it is not all there.
+
+        Raises:
+            RemoteProtocolError, MessageTooLarge: as `read_header`.
+        """
+        have = len(self)
+        if have < HEADER.size:
+            self.lacking_bytes = HEADER.size - have if have else 0
+            return None
+        kind, size, call = read_header(self.data, self.start, limit_bytes)
+        if have < HEADER.size + size:
+            self.lacking_bytes = HEADER.size + size - have
+            return None
+        self.lacking_bytes = 0
+        start = self.start + HEADER.size
+        self.start = start + size
+        return kind, call, start, self.start

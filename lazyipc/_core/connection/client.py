@@ -22,7 +22,6 @@ from lazyipc._core.failure import SCHEMA_MISMATCH, error_of, read_failure
 from lazyipc._core.framing import (
     BARE,
     FRAMED,
-    HEADER,
     HEADER_BYTES,
     NEVER_NS,
     REQUEST_EXTRA_BYTES,
@@ -35,7 +34,6 @@ from lazyipc._core.framing import (
     ReceiveBuffer,
     Wire,
     pack_request,
-    read_header,
     unpack_response,
 )
 from lazyipc._core.schema import FINGERPRINT_BYTES
@@ -194,22 +192,15 @@ class ClientConnection:
 
     def _take_odd(self) -> bool:
         """Pass a frame that is no response; False while it is not all there."""
-        buffer = self.buffer
-        have = len(buffer)
-        if have < HEADER.size:
-            self.wanted_bytes = HEADER.size - have if have else 0
+        taken = self.buffer.take_frame(self._payload_bytes)
+        self.wanted_bytes = self.buffer.lacking_bytes
+        if taken is None:
             return False
-        data, start = buffer.data, buffer.start
-        kind, size, call = read_header(data, start, self._payload_bytes)
-        if have < HEADER.size + size:
-            self.wanted_bytes = HEADER.size + size - have
-            return False
-        self.wanted_bytes = 0
-        buffer.start = end = start + HEADER.size + size
+        kind, call, start, end = taken
         if kind == Kind.RESPONSE:
-            raise DecodeError(f"a response of {size} bytes has no fingerprint", offset=0)
+            raise DecodeError(f"a response of {end - start} bytes has no fingerprint", offset=0)
         if kind == Kind.ERROR:
-            self._take_error(call, data, start + HEADER.size, end)
+            self._take_error(call, self.buffer.data, start, end)
         return True
 
     def _take_error(self, call: int, data: bytes | bytearray, start: int, end: int) -> None:

@@ -19,7 +19,6 @@ from lazyipc._core.failure import failure_of
 from lazyipc._core.framing import (
     BARE,
     FRAMED,
-    HEADER,
     HEADER_BYTES,
     NEVER_NS,
     REQUEST_BYTES,
@@ -33,7 +32,6 @@ from lazyipc._core.framing import (
     Wire,
     frame,
     pack_response,
-    read_header,
     tell_wire,
     unpack_request,
 )
@@ -172,20 +170,14 @@ class ServerConnection:
 
     def _next_odd(self) -> Rejected | None:
         """A frame that is no request, or not yet seen to be one."""
-        buffer = self.buffer
-        have = len(buffer)
-        if have < HEADER.size:
-            self.wanted_bytes = HEADER.size - have if have else 0
+        taken = self.buffer.take_frame(self._payload_bytes)
+        self.wanted_bytes = self.buffer.lacking_bytes
+        if taken is None:
             return None
-        kind, size, call = read_header(buffer.data, buffer.start, self._payload_bytes)
-        if have < HEADER.size + size:
-            self.wanted_bytes = HEADER.size + size - have
-            return None
-        self.wanted_bytes = 0
-        buffer.start += HEADER.size + size
+        kind, call, start, end = taken
         if kind != Kind.REQUEST:
             return Rejected(call, RemoteProtocolError(f"a server takes no frame of kind {kind}"))
-        reason = f"a request has at least {REQUEST_EXTRA_BYTES} bytes of payload, not {size}"
+        reason = f"a request has at least {REQUEST_EXTRA_BYTES} bytes of payload, not {end - start}"
         return Rejected(call, DecodeError(reason, offset=0))
 
     def _next_bare(self) -> Requested | None:
