@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from lazyipc._core.catalog import entry_of
 from lazyipc._core.command import Processes
-from lazyipc._core.events import Failed, Responded
+from lazyipc._core.events import Failed
 from lazyipc._core.framing import BARE, Wire
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._link import Link
@@ -191,9 +191,11 @@ class IpcClient:
                 answer = self._over_link(Link.call, command, seconds, deadline)
             except IpcError as error:
                 failures[position] = error
+                continue
+            if isinstance(answer, Failed):
+                failures[position] = answer.error
             else:
-                if isinstance(answer, Responded):
-                    responses[position] = answer.value
+                responses[position] = answer.value
         return responses, failures
 
     def _seconds_for(self, command: Any) -> float:

@@ -86,7 +86,11 @@ class Door:
 
     def _peer_of(self, connected: socket.SocketType) -> Peer | None:
         """Who it is, before a byte of it is read; None, and closed, if it may not come in."""
-        pid, uid, gid = sockets.credentials_of(connected)
+        try:
+            pid, uid, gid = sockets.credentials_of(connected)
+        except OSError as error:  # nobody known is nobody allowed
+            logger.warning("%s: cannot tell who connected: %s", self._path, error)
+            pid, uid, gid = 0, -1, -1
         if uid in self._allowed_uids:
             return Peer(pid, uid, gid)
         logger.warning("%s: refused a client of uid %d (pid %d)", self._path, uid, pid)

@@ -207,7 +207,7 @@ class IpcServer(Generic[ContextT]):
         due = self._rota.due_in() if self._needs_turn else math.inf
         sleep = min(longest, due)
         ready = self._poll(None if sleep == math.inf else min(sleep, LONGEST_WAIT_SECONDS))
-        return bool(ready) or due <= longest < math.inf or due < longest
+        return bool(ready) or (due <= longest and due < math.inf)
 
     def close(self) -> None:
         """Remove the socket and close every connection; inside `process`, after its answer.

@@ -54,6 +54,8 @@ def _made_again(
     cls: type[IpcError], args: tuple[object, ...], state: dict[str, object]
 ) -> IpcError:
     error = cls.__new__(cls, *args)
+    if isinstance(error, OSError):
+        OSError.__init__(error, *args)  # keeps errno where `args` alone would not
     error.args = args
     error.__dict__.update(state)
     return error

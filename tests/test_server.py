@@ -14,12 +14,14 @@ import selectors
 import socket
 import stat
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
 from examples.simple.commands import Add, ClientCommand, Print, PrintAck, Push, Pushed, Sum
 from lazyipc import (
+    Command,
     CommandFailed,
     IpcServer,
     Limits,
@@ -62,6 +64,15 @@ def selector(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """Each kind of readiness in turn."""
     make: Callable[[], Any] = request.param
     return make
+
+
+class Guarded(Command[None]):
+    """A set of one with a rule for each element of a list."""
+
+    numbers: list[Annotated[int, Field(ge=0)]]
+
+    def process(self, context: None) -> None:
+        """Nothing."""
 
 
 def readable(server: IpcServer[Any]) -> bool:
@@ -866,3 +877,63 @@ def test_many_clients_come_and_go(serve: Serve, client: Connect) -> None:
             one.close()
         poll(server, host, lambda: not server.clients)
     assert server.stats.accepted == server.stats.commands == 300
+
+
+def test_a_default_timeout_of_the_hosts_sockets_changes_nothing(
+    serve: Serve, client: Connect
+) -> None:
+    """A socket with a timeout would be waited for by each read and write, flags or not."""
+    server, host = serve(), Host()
+    asking = client()
+    data = asking.prepare(Echo(text="hello"))
+    socket.setdefaulttimeout(30.0)
+    try:
+        asking.send(data[:20])
+        server.handle_new_messages(host)
+        server.handle_new_messages(host)
+        assert len(server.clients) == 1
+    finally:
+        socket.setdefaulttimeout(None)
+    asking.send(data[20:])
+    assert server.handle_new_messages(host) == 1
+    assert asking.has_result(1)
+    assert asking.results == {1: "hello"}
+
+
+def test_what_wait_saw_is_looked_at_again(serve: Serve, client: Connect) -> None:
+    """Between wait and poll the host works; who hung up meanwhile is not served."""
+    server, host = serve(), Host()
+    asking = client()
+    asking.ask(Echo(text="gone"))
+    server.handle_new_messages(host)
+    asking.ask(Echo(text="never"))
+    assert server.wait(1)
+    asking.close()
+    server.handle_new_messages(host)
+    assert host.ran == ["gone"]
+
+
+def test_a_slow_host_is_not_the_clients_fault(serve: Serve, client: Connect) -> None:
+    """A large message over many polls moves on, however late each poll is."""
+    server, host = serve(limits=Limits(half_message_seconds=1e-6)), Host()
+    asking = client()
+    text = "x" * 3_000_000
+    unsent = memoryview(asking.prepare(Echo(text=text)))
+    for _ in range(1000):
+        unsent = unsent[asking.try_send(unsent[:100_000]) :]
+        server.handle_new_messages(host)
+        if not unsent:
+            break
+    assert host.ran == [text]
+
+
+def test_refusing_a_long_list_reaches_its_client_alone(serve: Serve, client: Connect) -> None:
+    """More elements than are looked at for the reason, each breaking a rule of the model."""
+    server = serve(Guarded)
+    asking = client()
+    unsent = memoryview(asking.prepare(Guarded.model_construct(numbers=[-1] * 60_000)))
+    while unsent:
+        unsent = unsent[asking.try_send(unsent) :]
+        assert server.handle_new_messages(None) == 0
+    assert server.stats.rejected == 1
+    assert len(server.clients) == 1

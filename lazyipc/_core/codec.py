@@ -18,7 +18,15 @@ from lazyipc._core import layout
 from lazyipc._core import shape as shapes
 from lazyipc._core.cursor import Cursor, Fault, finish
 from lazyipc._core.family import Generation, takes_the_place_of
-from lazyipc._core.locate import bad_part, descend, first_complaint, path_of, refused_variant
+from lazyipc._core.locate import (
+    bad_part,
+    descend,
+    first_complaint,
+    holds_variants,
+    path_of,
+    refused_variant,
+    shown,
+)
 from lazyipc._core.shape import Shape
 from lazyipc.errors import DecodeError, EncodeError, IpcError, SchemaError
 
@@ -30,7 +38,6 @@ DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
 DEFAULT_ELEMENTS = 1_000_000
 """How many elements a message's sequences may have together: an element of no bytes costs memory
 too, and a small one costs a hundred times its bytes."""
-
 
 EXPLAINED_PARTS = 50_000
 """How many parts of a refused message are looked at to say what is wrong: a tenth of a second,
@@ -134,14 +141,15 @@ class Codec(Generic[T]):
         if walked.offset != end:
             left = end - walked.offset
             return DecodeError(f"{left} bytes are left over", offset=walked.offset - start)
-        try:
-            inner = refused_variant(self.shape, cursor(), decode_variant)
-        except Fault as fault:
-            return fault.as_error()
-        if inner is not None:
-            return inner
+        if holds_variants(self.shape):
+            try:
+                inner = refused_variant(self.shape, cursor(), decode_variant)
+            except Fault as fault:
+                return fault.as_error()
+            if inner is not None:
+                return inner
         if not isinstance(error, ValidationError):
-            return DecodeError(f"refused by {type(error).__name__}: {error}", offset=0)
+            return DecodeError(f"refused: {shown(error)}", offset=0)
         loc, reason = first_complaint(error)
         walked = cursor()
         with contextlib.suppress(Fault):  # then as far as it came

@@ -5,7 +5,8 @@ None of this runs while all is well. Knows shapes, their parts and their walks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -55,8 +56,8 @@ def bad_part(shape: Shape, value: Any, error: Exception) -> tuple[str, str]:
             except Exception as inner:  # noqa: BLE001 told as part of the EncodeError
                 path, reason = bad_part(part_shape, part, inner)
                 return step + path, reason
-    except (TypeError, AttributeError, ValueError) as odd:
-        return "", f"{type(value).__name__} given: {odd}"
+    except Exception as odd:  # noqa: BLE001 the value's own code may raise anything
+        return "", f"{type(value).__name__} given: {shown(odd)}"
     match shape:
         case shapes.Choice(name, cases):
             names = ", ".join(case.name for case in cases)
@@ -65,7 +66,28 @@ def bad_part(shape: Shape, value: Any, error: Exception) -> tuple[str, str]:
             return "", f"{shown(value)} is no member of {kind.__name__}"
         case shapes.Bool():
             return "", f"{shown(value)} is no bool"
-    return "", str(error) or f"{shown(value)} does not fit"
+    return "", _text_of(error) or f"{shown(value)} does not fit"
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 then its name must do
+        return type(error).__name__
+
+
+def holds_variants(shape: Shape) -> bool:
+    """Whether a variant may stand somewhere in a message."""
+    match shape:
+        case shapes.Choice():
+            return True
+        case shapes.Structure(_, _, fields):
+            return any(holds_variants(field.shape) for field in fields)
+        case shapes.Product(items):
+            return any(map(holds_variants, items))
+        case shapes.Vector(item, _) | shapes.Option(item) | shapes.Mapping(_, item):
+            return holds_variants(item)
+    return False
 
 
 def refused_variant(shape: Shape, cursor: Cursor, decode: DecodeVariant) -> DecodeError | None:
@@ -96,10 +118,9 @@ def refused_variant(shape: Shape, cursor: Cursor, decode: DecodeVariant) -> Deco
                 if found is not None:
                     return _within(found, field.name, 0)
         case shapes.Product(items):
-            return _first_within([*enumerate(items)], cursor, decode)
+            return _first_within(items, cursor, decode)
         case shapes.Vector(item, _):
-            count = _take_count(cursor)
-            return _first_within([(position, item) for position in range(count)], cursor, decode)
+            return _first_within(repeat(item, _take_count(cursor)), cursor, decode)
         case shapes.Mapping(key, value):
             for position in range(_take_count(cursor)):
                 finish(layout.walk(key, cursor))
@@ -116,9 +137,9 @@ def refused_variant(shape: Shape, cursor: Cursor, decode: DecodeVariant) -> Deco
 
 
 def _first_within(
-    items: list[tuple[int, Shape]], cursor: Cursor, decode: DecodeVariant
+    items: Iterable[Shape], cursor: Cursor, decode: DecodeVariant
 ) -> DecodeError | None:
-    for position, item in items:
+    for position, item in enumerate(items):
         found = refused_variant(item, cursor, decode)
         if found is not None:
             return _within(found, f"[{position}]", 0)

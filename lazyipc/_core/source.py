@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 DEEPEST_BLOCK = 12
+"""Python compiles no more than twenty blocks inside one another."""
 
 
 class Refused(Exception):
