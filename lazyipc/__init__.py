@@ -24,12 +24,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lazyipc import bincode as bincode
+    from lazyipc._check import check_schema
     from lazyipc._client import IpcClient, client_send
     from lazyipc._core.command import Command, Response
+    from lazyipc._core.duration import Duration, SystemTime
     from lazyipc._core.family import TaggedUnion
     from lazyipc._core.framing import Wire
     from lazyipc._core.limits import Limits
-    from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, U8, U16, U32, U64
+    from lazyipc._core.marks import Array, Char, Vec
+    from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, I128, U8, U16, U32, U64, U128
     from lazyipc._server import IpcServer
     from lazyipc._session import Peer
     from lazyipc._stats import Stats
@@ -66,6 +69,7 @@ __all__ = [
     "Command",
     "Response",
     "TaggedUnion",
+    "check_schema",
     # settings and what a server tells of itself
     "Limits",
     "Peer",
@@ -78,10 +82,18 @@ __all__ = [
     "I16",
     "I32",
     "I64",
+    "I128",
     "U8",
     "U16",
     "U32",
     "U64",
+    "U128",
+    # what else travels that Python has no type for
+    "Array",
+    "Char",
+    "Duration",
+    "SystemTime",
+    "Vec",
     # errors
     "CommandFailed",
     "DecodeError",
@@ -112,14 +124,17 @@ _HOMES = {
     "Peer": "_session",
     "IpcClient": "_client",
     "client_send": "_client",
+    "check_schema": "_check",
     "Command": "_core.command",
     "Response": "_core.command",
     "TaggedUnion": "_core.family",
     "Limits": "_core.limits",
     "Wire": "_core.framing",
+    **dict.fromkeys(["Array", "Char", "Vec"], "_core.marks"),
+    **dict.fromkeys(["Duration", "SystemTime"], "_core.duration"),
     **dict.fromkeys(["F32", "F64"], "_core.scalars"),
     **dict.fromkeys(
-        [f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)], "_core.scalars"
+        [f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64, 128)], "_core.scalars"
     ),
 }
 """Where each name lives; those not listed are errors."""

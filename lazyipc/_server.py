@@ -113,6 +113,7 @@ class IpcServer(Generic[ContextT]):
             wires,
             message_bytes=self._limits.message_bytes,
             elements=self._limits.elements,
+            depth=self._limits.depth,
             clock=clock.clock_identity(),
         )
         serve = Attendant(self.path, authorize, self._counts).serve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import construct
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from lazyipc import U8, U16, U32, TaggedUnion, bincode
-from lazyipc.bincode import LEGACY, Config
+from lazyipc.bincode import LEGACY, STANDARD, Config
 from lazyipc.errors import DecodeError, EncodeError, MessageTooLarge, SchemaError
 
 
@@ -36,6 +37,10 @@ class Plot(Drawing):
 
 class Empty(BaseModel):
     pass
+
+
+class Folder(BaseModel):
+    inner: Folder | None
 
 
 PLOT = Plot(pixel=Pixel(x=1, y=2), color=(3, 4, 5))
@@ -123,6 +128,76 @@ def test_the_defaults_are_named() -> None:
     assert LEGACY.allow_trailing is False
 
 
+BIG = Config(byte_order="big")
+BIG_VARINT = Config(int_encoding="varint", byte_order="big")
+
+BY_CONFIG: list[tuple[Any, Any, str, str, str, str]] = [
+    (300, U16, "2c01", "fb2c01", "012c", "fb012c"),
+    (7, U16, "0700", "07", "0007", "07"),
+    (-3, int, "fdffffffffffffff", "05", "fffffffffffffffd", "05"),
+    (7, U8, "07", "07", "07", "07"),
+    (0.5, float, "000000000000e03f", "000000000000e03f", "3fe0000000000000", "3fe0000000000000"),
+    ("é", str, "0200000000000000c3a9", "02c3a9", "0000000000000002c3a9", "02c3a9"),
+    ([1, 300], list[U16], "02000000000000000100" + "2c01", "0201fb2c01",
+     "00000000000000020001012c", "0201fb012c"),
+    (PLOT, Drawing, "01000000" + "01000200" + "01030405", "01" + "0102" + "01030405",
+     "00000001" + "00010002" + "01030405", "01" + "0102" + "01030405"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "legacy", "standard", "big", "big_varint"), BY_CONFIG
+)
+def test_a_config_decides_how_integers_are_written(
+    value: Any, annotation: Any, legacy: str, standard: str, big: str, big_varint: str
+) -> None:
+    for config, text in (
+        (LEGACY, legacy), (STANDARD, standard), (BIG, big), (BIG_VARINT, big_varint),
+    ):  # fmt: skip
+        data = bytes.fromhex(text)
+        assert bincode.encode(value, annotation, config) == data
+        assert bincode.decode(data, annotation, config) == value
+        trailing = replace(config, allow_trailing=True)
+        assert bincode.decode(data + b"more", annotation, trailing) == value
+        made = bincode.construct_for(annotation, config)
+        assert made.build(value) == data
+        assert made.parse(data) == value
+        explained = bincode.explain(data, annotation, config)
+        assert explained.error is None
+        assert sum(row.size_bytes for row in explained.rows) == len(data)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"int_encoding": "var"},
+        {"int_encoding": None},
+        {"byte_order": "network"},
+        {"byte_order": "LITTLE"},
+        {"depth": -1},
+        {"depth": 129},
+        {"depth": 1.5},
+        {"limit_bytes": -1},
+        {"limit_bytes": None},
+        {"elements": -1},
+        {"elements": 2.0},
+    ],
+)
+def test_a_setting_that_is_none_is_refused(setting: dict[str, Any]) -> None:
+    (name,) = setting
+    with pytest.raises(ValueError, match=name):
+        Config(**setting)
+
+
+def test_configs_are_equal_where_they_mean_the_same() -> None:
+    assert Config(int_encoding="varint") == STANDARD != LEGACY
+    assert hash(Config()) == hash(LEGACY)
+    assert repr(BIG) == (
+        "Config(int_encoding='fixed', byte_order='big', limit_bytes=16777216, elements=1000000, "
+        "depth=64, allow_trailing=False)"
+    )
+
+
 def test_a_config_is_frozen_and_by_keyword() -> None:
     with pytest.raises(AttributeError):
         LEGACY.elements = 5  # type: ignore[misc]
@@ -149,15 +224,51 @@ def test_bytes_left_over_do_not_count_as_message() -> None:
 
 
 @pytest.mark.parametrize("trailing", [False, True])
-@pytest.mark.parametrize("annotation", [list[None], list[U8], dict[U8, None], tuple[U8, ...]])
+@pytest.mark.parametrize("annotation", [list[bool], list[U8], dict[U8, None], tuple[U8, ...]])
 def test_the_elements_are_limited(annotation: Any, trailing: bool) -> None:
-    encoded = (3).to_bytes(8, "little") + b"\1\2\3"
-    if annotation == list[None]:
-        encoded = encoded[:8]
+    encoded = (3).to_bytes(8, "little") + b"\1\0\1"
+    if annotation == dict[U8, None]:
+        encoded = encoded[:8] + b"\1\2\3"
     assert bincode.decode(encoded, annotation, Config(elements=3, allow_trailing=trailing))
     with pytest.raises(MessageTooLarge) as caught:
         bincode.decode(encoded, annotation, Config(elements=2, allow_trailing=trailing))
     assert (caught.value.size_bytes, caught.value.limit_bytes) == (3, 2)
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+def test_an_element_that_takes_no_bytes_counts_as_a_thousand(trailing: bool) -> None:
+    encoded = (3).to_bytes(8, "little")
+    fits = Config(elements=3000, allow_trailing=trailing)
+    assert bincode.decode(encoded, list[None], fits) == [None] * 3
+    with pytest.raises(MessageTooLarge) as caught:
+        bincode.decode(encoded, list[None], Config(elements=2999, allow_trailing=trailing))
+    assert (caught.value.size_bytes, caught.value.limit_bytes) == (3, 2)
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+def test_the_levels_of_nesting_are_limited(trailing: bool) -> None:
+    value = Folder(inner=Folder(inner=Folder(inner=None)))
+    fits = Config(depth=2, allow_trailing=trailing)
+    tight = Config(depth=1, allow_trailing=trailing)
+    encoded = bincode.encode(value, Folder, fits)
+    assert encoded == b"\1\1\0"
+    assert bincode.decode(encoded, Folder, fits) == value
+    with pytest.raises(MessageTooLarge, match="levels of nesting") as caught:
+        bincode.decode(encoded, Folder, tight)
+    assert (caught.value.size_bytes, caught.value.limit_bytes) == (2, 1)
+    with pytest.raises(EncodeError, match="stands inside itself more than 1 times"):
+        bincode.encode(value, Folder, tight)
+
+
+def test_sixty_four_levels_are_taken_unless_more_are_asked_for() -> None:
+    assert LEGACY.depth == STANDARD.depth == 64
+    encoded = b"\1" * 64 + b"\0"
+    assert bincode.encode(bincode.decode(encoded, Folder), Folder) == encoded
+    with pytest.raises(MessageTooLarge):
+        bincode.decode(b"\1" + encoded, Folder)
+    deep = Config(depth=128)
+    encoded = b"\1" * 128 + b"\0"
+    assert bincode.encode(bincode.decode(encoded, Folder, deep), Folder, deep) == encoded
 
 
 @pytest.mark.parametrize("trailing", [False, True])
@@ -216,13 +327,15 @@ def test_bad_bytes_are_refused_where_trailing_ones_are_not(
 @settings(max_examples=100, deadline=None)
 @given(received=st.binary(max_size=60))
 def test_any_bytes_are_a_value_or_refused(received: bytes) -> None:
-    for annotation in (Drawing, list[str], dict[str, U16 | None]):
-        for config in (LEGACY, TRAILING):
+    for annotation in (Drawing, list[str], dict[str, U16 | None], Folder):
+        for config in (LEGACY, TRAILING, STANDARD, BIG, BIG_VARINT):
             try:
                 value = bincode.decode(received, annotation, config)
             except (DecodeError, MessageTooLarge):
                 continue
-            assert bincode.decode(bincode.encode(value, annotation), annotation) == value
+            encoded = bincode.encode(value, annotation, config)
+            assert received.startswith(encoded) or annotation == dict[str, U16 | None]
+            assert bincode.decode(encoded, annotation, config) == value
 
 
 # construct_for -----------------------------------------------------------------------------------

@@ -866,10 +866,12 @@ def test_a_command_that_is_not_permitted(start: Callable[..., Host]) -> None:
     assert host.stack == [2]
 
 
-@pytest.mark.parametrize("counts", [(10**6 + 1, 0), (6 * 10**5, 6 * 10**5), (2**63, 0)])
-def test_elements_over_the_limit(start: Callable[..., Host], counts: tuple[int, int]) -> None:
+@pytest.mark.parametrize("counts", [(1001, 0), (600, 600), (2**63, 0)])
+def test_elements_without_bytes_over_the_limit(
+    start: Callable[..., Host], counts: tuple[int, int]
+) -> None:
     host = start(Probe)
-    fine = probe("Count", struct.pack("<QQ", 10**6 - 1, 1))
+    fine = probe("Count", struct.pack("<QQ", 999, 1))
     sent = request(1, probe("Count", struct.pack("<QQ", *counts))) + request(2, fine)
     (kind, call, failure), answer = host.frames(host.connect(sent), 2)
     assert (kind, call, failure.code) == (3, 1, 6)

@@ -114,6 +114,10 @@ class Entry:
     timeout: float | None
     generation: int
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A class that is pickled by value, as notebooks' are, goes without what was compiled."""
+        return type(None), ()
+
 
 def entry_of(model: type) -> Entry:
     """The entry of a command's class; seals its family.

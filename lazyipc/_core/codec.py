@@ -9,25 +9,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
+from pydantic_core import SchemaError as PydanticSchemaError
+from pydantic_core import SchemaValidator
 
 from lazyipc._core import layout
 from lazyipc._core import shape as shapes
+from lazyipc._core.annotation import shape_of, structure_of
 from lazyipc._core.cursor import Cursor, Fault, finish
+from lazyipc._core.encoding import ENCODINGS, FIXED, Encoding
 from lazyipc._core.family import Generation, takes_the_place_of
+from lazyipc._core.fitting import accepts_all_decoded, fit
 from lazyipc._core.locate import (
     bad_part,
-    descend,
     first_complaint,
-    holds_variants,
     path_of,
-    refused_variant,
+    place_of,
     shown,
 )
+from lazyipc._core.scalars import Number
 from lazyipc._core.shape import Shape
+from lazyipc._core.source import PartRefused, TooDeep
 from lazyipc.errors import DecodeError, EncodeError, IpcError, SchemaError
 
 T = TypeVar("T")
@@ -36,12 +41,25 @@ DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
 """How long a message may be: generous for commands, small beside a host's memory."""
 
 DEFAULT_ELEMENTS = 1_000_000
-"""How many elements a message's sequences may have together: an element of no bytes costs memory
-too, and a small one costs a hundred times its bytes."""
+"""How many elements a message's sequences may have together: one of a single byte costs a hundred
+in memory."""
+
+DEFAULT_DEPTH = 64
+"""How many times a recursive type may stand inside itself."""
+
+MAX_DEPTH = 128
+"""What a depth may be set to: pydantic follows 255 references, and Python has a thousand frames of
+which the host needs some."""
 
 EXPLAINED_PARTS = 50_000
 """How many parts of a refused message are looked at to say what is wrong: a tenth of a second,
 which is more than a host should spend on it already."""
+
+
+NO_STACK = "it nests more deeply than the stack of this program has room for"
+
+Check = Callable[[Any], Any]
+"""Gives back a valid value from what is to be one, or raises pydantic's ValidationError."""
 
 
 class Codec(Generic[T]):
@@ -49,39 +67,50 @@ class Codec(Generic[T]):
 
     Args:
         shape: what travels.
-        check: gives back a valid value from a plain one, or raises pydantic's ValidationError.
+        accept: checks a decoded value; None where nothing is left to check.
+        offer: checks a value before it is encoded; None where it was checked when it was built.
         model: the class a value must be of, where the type is a model.
+        encoding: how integers are written.
 
     >>> codec_of(list[bool]).encode([True, False]).hex(" ")
     '02 00 00 00 00 00 00 00 01 00'
     """
 
-    __slots__ = ("_check", "_decode", "_encode", "_model", "shape")
+    __slots__ = ("_accept", "_decode", "_encode", "_model", "_offer", "encoding", "shape")
 
     def __init__(
-        self, shape: Shape, check: Callable[[Any], Any] | None, model: type[BaseModel] | None
+        self,
+        shape: Shape,
+        *,
+        accept: Check | None = None,
+        offer: Check | None = None,
+        model: type[BaseModel] | None = None,
+        encoding: Encoding = FIXED,
     ) -> None:
         self.shape = shape
-        self._check = check
+        self.encoding = encoding
+        self._accept = accept
+        self._offer = offer
         self._model = model
-        self._encode = layout.encoder(shape)
-        self._decode = layout.decoder(shape)
+        self._encode = layout.encoder(shape, encoding)
+        self._decode = layout.decoder(shape, encoding)
 
-    def encode(self, value: T) -> bytes:
+    def encode(self, value: T, depth: int = MAX_DEPTH) -> bytes:
         """The bytes of a value.
 
         Raises:
-            EncodeError: the value does not fit the type; names the field.
+            EncodeError: the value does not fit the type, or nests more than `depth` levels deep;
+                names the field.
         """
         try:
             if value.__class__ is self._model:
-                return self._encode(value)
+                return self._encode(value, depth)
             if self._model is None:
-                return self._encode(self._check(value) if self._check else value)
+                return self._encode(self._offer(value) if self._offer else value, depth)
             if takes_the_place_of(value.__class__, self._model):
-                return self._encode(value)
+                return self._encode(value, depth)
         except Exception as error:
-            raise self._encode_error(value, error) from error
+            raise self._encode_error(value, error, depth) from error
         wanted, given = self._model.__qualname__, type(value).__qualname__
         raise EncodeError(f"{wanted} is wanted, {given} given")
 
@@ -91,70 +120,124 @@ class Codec(Generic[T]):
         start: int = 0,
         end: int | None = None,
         elements: int = DEFAULT_ELEMENTS,
+        depth: int = MAX_DEPTH,
     ) -> T:
         """The value that takes exactly the bytes from `start` to `end`.
 
         Raises:
             DecodeError: the bytes are no such value; offset, path and reason say where and why.
-            MessageTooLarge: more elements than `elements`.
+            MessageTooLarge: more elements than `elements`, or levels of nesting than `depth`.
         """
         if end is None:
             end = len(data)
         try:
-            value, offset, _ = self._decode(data, start, end, elements)
+            value, offset, _ = self._decode(data, start, end, elements, depth)
             if offset == end:
-                checked: T = self._check(value) if self._check else value
+                checked: T = self._accept(value) if self._accept else value
                 return checked
         except Exception as error:
-            raise self._decode_error(data, start, end, elements, error) from error
-        raise self._decode_error(data, start, end, elements, None)
+            raise self._decode_error(data, start, end, elements, depth, error) from error
+        raise self._decode_error(data, start, end, elements, depth, None)
+
+    def decode_first(
+        self, data: bytes | bytearray | memoryview, elements: int, depth: int
+    ) -> tuple[T, int]:
+        """The value that `data` begins with, and where it ends.
+
+        Raises:
+            DecodeError, MessageTooLarge: as `decode`.
+        """
+        end, error = len(data), None
+        try:
+            value, offset, _ = self._decode(data, 0, end, elements, depth)
+            if offset <= end:
+                return (self._accept(value) if self._accept else value), offset
+        except Exception as caught:  # noqa: BLE001 told by the DecodeError
+            error = caught
+        cursor = self._cursor(data, 0, end, elements, depth)
+        with contextlib.suppress(Fault, RecursionError):
+            finish(layout.walk(self.shape, cursor))
+            end = cursor.offset  # the bytes are in order; it is their value that is refused
+        raise self._decode_error(data, 0, end, elements, depth, error) from error
 
     def extent(
-        self, data: bytes | bytearray, *, limit_bytes: int, elements: int = DEFAULT_ELEMENTS
+        self,
+        data: bytes | bytearray,
+        *,
+        limit_bytes: int,
+        elements: int = DEFAULT_ELEMENTS,
+        depth: int = MAX_DEPTH,
     ) -> Extent:
         """Find where a message that begins with `data` ends, while more of it comes."""
-        cursor = Cursor(data, 0, None, limit_bytes=limit_bytes, elements=elements)
+        cursor = Cursor(
+            data,
+            0,
+            None,
+            limit_bytes=limit_bytes,
+            elements=elements,
+            depth=depth,
+            encoding=self.encoding,
+        )
         return Extent(self.shape, cursor)
 
-    def _encode_error(self, value: Any, error: Exception) -> EncodeError:
-        if isinstance(error, ValidationError):
-            loc, reason = first_complaint(error)
-            path = path_of(loc)
-        else:
-            path, reason = bad_part(self.shape, value, error)
+    def _encode_error(self, value: Any, error: Exception, depth: int) -> EncodeError:
+        if isinstance(error, TooDeep):
+            return EncodeError(f"a recursive type stands inside itself more than {depth} times")
+        if isinstance(error, RecursionError):
+            return EncodeError(NO_STACK)
+        if isinstance(error, ValidationError) and self._offer is not None:
+            try:
+                value = self._offer(value)
+            except ValidationError as refused:
+                loc, reason = first_complaint(refused)
+                return EncodeError(reason, path=path_of(loc))
+        path, reason = bad_part(self.shape, value, error, self.encoding, depth)
         return EncodeError(reason, path=path.lstrip("."))
 
-    def _decode_error(
-        self, data: Any, start: int, end: int, elements: int, error: Exception | None
-    ) -> IpcError:
-        def cursor() -> Cursor:
-            limit = end - start
-            return Cursor(
-                data, start, end, limit_bytes=limit, elements=elements, parts=EXPLAINED_PARTS
-            )
+    def _cursor(self, data: Any, start: int, end: int, elements: int, depth: int) -> Cursor:
+        return Cursor(
+            data,
+            start,
+            end,
+            limit_bytes=end - start,
+            elements=elements,
+            depth=depth,
+            encoding=self.encoding,
+            visits=EXPLAINED_PARTS,
+        )
 
-        walked = cursor()
+    def _decode_error(
+        self,
+        data: Any,
+        start: int,
+        end: int,
+        elements: int,
+        depth: int,
+        error: Exception | None,
+    ) -> IpcError:
         try:
-            finish(layout.walk(self.shape, walked))
+            return self._explained(lambda: self._cursor(data, start, end, elements, depth), error)
         except Fault as fault:
             return fault.as_error()
-        if walked.offset != end:
-            left = end - walked.offset
-            return DecodeError(f"{left} bytes are left over", offset=walked.offset - start)
-        if holds_variants(self.shape):
-            try:
-                inner = refused_variant(self.shape, cursor(), decode_variant)
-            except Fault as fault:
-                return fault.as_error()
-            if inner is not None:
-                return inner
-        if not isinstance(error, ValidationError):
-            return DecodeError(f"refused: {shown(error)}", offset=0)
-        loc, reason = first_complaint(error)
-        walked = cursor()
-        with contextlib.suppress(Fault):  # then as far as it came
-            descend(self.shape, walked, loc)
-        return DecodeError(reason, offset=walked.offset - start, path=path_of(loc))
+        except RecursionError:
+            return DecodeError(NO_STACK, offset=0)
+
+    def _explained(self, cursor: Callable[[], Cursor], error: Exception | None) -> IpcError:
+        refused = error if isinstance(error, PartRefused) else None
+        complaint = error if refused is None else refused.error
+        if isinstance(complaint, ValidationError):
+            loc, reason = first_complaint(complaint)
+        elif refused is not None:
+            loc, reason = (), str(complaint)
+        else:  # then it is the bytes
+            walked = cursor()
+            finish(layout.walk(self.shape, walked))
+            if walked.offset == walked.end:
+                return DecodeError(f"refused: {shown(error)}", offset=0)
+            left = (walked.end or 0) - walked.offset
+            return DecodeError(f"{left} bytes are left over", offset=walked.offset - walked.start)
+        offset, path = place_of(self.shape, cursor(), refused, loc)
+        return DecodeError(reason, offset=offset, path=path)
 
 
 class Extent:
@@ -183,61 +266,145 @@ class Extent:
                 return None
         except Fault as fault:
             raise fault.as_error() from fault
+        except RecursionError as error:
+            raise DecodeError(NO_STACK, offset=self.cursor.offset) from error
         return self.cursor.offset
 
 
-def codec_of(annotation: Any) -> Codec[Any]:
+def codec_of(annotation: Any, encoding: Encoding = FIXED) -> Codec[Any]:
     """The codec of a type, compiled once.
 
     Raises:
         SchemaError: the type, or one inside it, has no wire form.
     """
-    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return _adapter_codec(annotation)
-    generation, made = annotation.__dict__.get("__lazyipc_codec__", (-1, None))
-    if made is None or generation != Generation.number:
-        made = _model_codec(annotation)
-        annotation.__lazyipc_codec__ = Generation.number, made  # type: ignore[attr-defined]
-    return cast("Codec[Any]", made)
-
-
-def structure_codec(model: type[BaseModel]) -> Codec[Any]:
-    """The codec of a model's own fields; of a variant, that is without its index."""
-    shape = shapes.structure_of(model)
-    return Codec(shape, shapes.complete(model).__pydantic_validator__.validate_python, model)
-
-
-def _model_codec(model: type[BaseModel]) -> Codec[Any]:
-    shape = shapes.shape_of(model)
-    if isinstance(shape, shapes.Choice):
-        return Codec(shape, None, None)
-    return structure_codec(model)
-
-
-def _adapter_codec(annotation: Any) -> Codec[Any]:
+    known = _SEEN.get(id(annotation))
+    if known is not None and known.generation == Generation.number:
+        codec = known.codecs[encoding.number]
+        if codec is not None:
+            return codec
     try:
-        # `A | B` equals `B | A`, yet not on the wire; their texts tell them apart.
-        return _cached_adapter(annotation, repr(annotation), Generation.number)
+        return _look_further(annotation, encoding)
+    except PydanticSchemaError as error:
+        raise SchemaError(f"{annotation}: {error}") from error
+    except RecursionError as error:
+        raise SchemaError(
+            f"{type(annotation).__name__}: nests too deeply to be compiled"
+        ) from error
+
+
+class _Known:
+    """The codecs of one type, by the number of their encoding."""
+
+    __slots__ = ("annotation", "codecs", "generation")
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+        self.generation = Generation.number
+        self.codecs: list[Codec[Any] | None] = [None] * len(ENCODINGS)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A class that is pickled by value, as notebooks' are, goes without what was compiled."""
+        return type(None), ()
+
+
+_SEEN: dict[int, _Known] = {}
+"""By the identity of a type, which is kept, so that no other has it. To find one by what it says
+takes as long as to use it."""
+
+MOST_SEEN = 1024
+"""How many are kept: types written where they are used, such as `list[U8]`, are new each time."""
+
+
+def _look_further(annotation: Any, encoding: Encoding) -> Codec[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        known = annotation.__dict__.get("__lazyipc_codecs__")
+        if known is None or known.generation != Generation.number:
+            known = _Known(annotation)
+            annotation.__lazyipc_codecs__ = known  # type: ignore[attr-defined]
+        codec = known.codecs[encoding.number] or _model_codec(annotation, encoding)
+    else:
+        known = _SEEN.get(id(annotation))
+        if known is None or known.generation != Generation.number:
+            known = _Known(annotation)
+        codec = _adapter_codec(annotation, encoding)
+    known.codecs[encoding.number] = codec
+    if len(_SEEN) >= MOST_SEEN:
+        _SEEN.clear()
+    _SEEN[id(annotation)] = known
+    return cast("Codec[Any]", codec)
+
+
+def structure_codec(model: type[BaseModel], encoding: Encoding = FIXED) -> Codec[Any]:
+    """The codec of a model's own fields; of a variant, that is without its index."""
+    shape = structure_of(model)
+    return Codec(shape, accept=layout.validator_of(shape), model=model, encoding=encoding)
+
+
+def _model_codec(model: type[BaseModel], encoding: Encoding) -> Codec[Any]:
+    shape = shape_of(model)
+    if isinstance(shape, shapes.Choice):
+        return Codec(shape, encoding=encoding)
+    return structure_codec(model, encoding)
+
+
+def _adapter_codec(annotation: Any, encoding: Encoding) -> Codec[Any]:
+    try:
+        return _cached_adapter(annotation, _ordered(annotation), encoding, Generation.number)
     except TypeError as error:
         if isinstance(error, SchemaError):
             raise
-        return _compile_adapter(annotation)  # not hashable: an Annotated with a dict, say
+        return _compile_adapter(annotation, encoding)  # not hashable: an Annotated with a dict, say
+
+
+def _ordered(annotation: Any) -> Any:
+    """A type with its arguments in order: `A | B` equals `B | A`, yet not on the wire."""
+    arguments = get_args(annotation)
+    return (get_origin(annotation), *map(_ordered, arguments)) if arguments else annotation
 
 
 @lru_cache(maxsize=512)
-def _cached_adapter(annotation: Any, _text: str, _generation: int) -> Codec[Any]:
-    return _compile_adapter(annotation)
+def _cached_adapter(
+    annotation: Any, _order: Any, encoding: Encoding, _generation: int
+) -> Codec[Any]:
+    return _compile_adapter(annotation, encoding)
 
 
-def _compile_adapter(annotation: Any) -> Codec[Any]:
-    shape = shapes.shape_of(annotation)
+def _compile_adapter(annotation: Any, encoding: Encoding) -> Codec[Any]:
+    shape = shape_of(annotation)
+    if isinstance(shape, shapes.Structure) and shape.kind == "dataclass":
+        return Codec(shape, encoding=encoding)  # it is checked both ways wherever it stands
+    schema = _adapter_schema(annotation)
+    check: Check = SchemaValidator(schema, {"strict": True}).validate_python
+    settled = accepts_all_decoded(schema)
+    offer: Check = check
+    if settled and isinstance(shape, shapes.Vector) and isinstance(shape.item, Number):
+        offer = _bulk_check(shape.kind, shape.item, check)
+    return Codec(shape, accept=None if settled else check, offer=offer, encoding=encoding)
+
+
+def _adapter_schema(annotation: Any) -> Any:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True))
     except PydanticUserError as error:
-        raise SchemaError(f"{annotation}: {error}") from error
-    return Codec(shape, adapter.validate_python, None)
+        if error.code != "type-adapter-config-unused":  # a model under another name has its own
+            raise SchemaError(f"{annotation}: {error}") from error
+        adapter = TypeAdapter(annotation)
+        adapter.rebuild(raise_errors=True)
+    return fit(adapter.core_schema, lambda reference: {})
 
 
-def decode_variant(model: type[BaseModel], data: Any, start: int, end: int) -> object:
-    """A variant's fields alone, to see whether it is they that are refused."""
-    return codec_of(model).decode(data, start, end)
+def _bulk_check(kind: Any, number: Number, check: Check) -> Check:
+    """A check of many numbers that leaves to the packing what the packing refuses: their range.
+
+    Pydantic takes 54 ns for an integer, this 13 ns; for an F64 pydantic is as fast.
+    """
+    if number.name == "f64":
+        return check
+    wanted = float if number.is_float else int
+
+    def offer(value: Any) -> Any:
+        if type(value) is kind and list(map(type, value)).count(wanted) == len(value):
+            return value
+        return check(value)
+
+    return offer

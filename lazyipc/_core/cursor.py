@@ -6,22 +6,30 @@ where it stopped, so each element is visited once however the message is cut. Kn
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Generator
-from typing import Any
+from typing import Any, TypeVar
 
+from lazyipc._core.encoding import (
+    COUNT,
+    EMPTY_WEIGHT,
+    FIXED,
+    MARKERS,
+    SINGLE_BYTE_MAX,
+    Encoding,
+    unzigzag,
+)
+from lazyipc._core.scalars import Number
 from lazyipc.errors import DecodeError, MessageTooLarge, RemoteProtocolError
 
 Walk = Generator[None, None, None]
 """Yields for "need more bytes"; returns when its part of the message has been passed."""
 
-_U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
-
 
 def joined(step: str, path: str) -> str:
     """A path seen from one level further out: a position clings to its step, a name gets a dot."""
+    if not step:
+        return path
     return step + (f".{path}" if path[:1] not in ("", "[") else path)
 
 
@@ -59,17 +67,26 @@ class Cursor:
         end: where it ends, or None while that is not known.
         limit_bytes: how long the message may be.
         elements: how many elements its sequences may have together.
-        parts: how many parts of it are looked at; None for all.
+        depth: how many times its recursive types may stand inside themselves.
+        encoding: how its integers are written.
+        visits: how many parts of it are looked at; None for all.
     """
 
     __slots__ = (
         "data",
+        "depth",
+        "depth_limit",
         "element_limit",
         "elements",
+        "encoding",
         "end",
         "limit_bytes",
         "offset",
+        "parts",
+        "plans",
+        "sizes",
         "start",
+        "stop",
         "visit_limit",
         "visits",
     )
@@ -82,7 +99,9 @@ class Cursor:
         *,
         limit_bytes: int,
         elements: int,
-        parts: int | None = None,
+        depth: int,
+        encoding: Encoding = FIXED,
+        visits: int | None = None,
     ) -> None:
         self.data = data
         self.start = start
@@ -91,14 +110,29 @@ class Cursor:
         self.limit_bytes = limit_bytes
         self.elements = elements
         self.element_limit = elements
+        self.depth = depth
+        self.depth_limit = depth
+        self.encoding = encoding
+        self.plans: dict[int, Any] = {}
+        """How to pass the shapes it has met, by their `id`."""
+        self.sizes: dict[int, int] = {}
+        """The fewest bytes a value of them takes."""
+        self.parts: dict[int, Any] = {}
+        """The parts of the classes, tuples and enums among them."""
+        self.stop: tuple[Any, int] | None = None
+        """A shape and an offset: where a walk that looks for a class comes to its end."""
         self.visits = 0
-        self.visit_limit = sys.maxsize if parts is None else parts
+        self.visit_limit = sys.maxsize if visits is None else visits
 
     def fault(self, reason: str, offset: int, *, size: int = 0, limit: int | None = None) -> Fault:
         return Fault(reason, offset - self.start, size=size, limit=limit)
 
-    def need(self, count: int) -> Walk:
-        """Wait until `count` bytes from here are there; the offset stays."""
+    def lacks(self, count: int) -> bool:
+        """Look at `count` bytes from here on: whether some of them have yet to come.
+
+        Raises:
+            Fault: they leave the message or its limit, or too much was looked at already.
+        """
         self.visits += 1
         if self.visits > self.visit_limit:
             raise self.fault("refused here or further on; it is too long to say where", self.offset)
@@ -110,43 +144,111 @@ class Cursor:
         elif last - self.start > self.limit_bytes:
             size, limit = last - self.start, self.limit_bytes
             raise self.fault("size in bytes", self.offset, size=size, limit=limit)
+        return len(self.data) < last
+
+    def more(self, count: int) -> Walk:
+        """Wait until `count` bytes from here on have come."""
+        last = self.offset + count
         while len(self.data) < last:
             yield
 
     def skip(self, count: int) -> Walk:
         """Pass `count` bytes of any content."""
-        yield from self.need(count)
+        if self.lacks(count):
+            yield from self.more(count)
         self.offset += count
 
     def byte(self) -> Generator[None, None, int]:
-        yield from self.need(1)
+        """Pass one byte and give it."""
+        if self.lacks(1):
+            yield from self.more(1)
         self.offset += 1
         return int(self.data[self.offset - 1])
 
-    def u32(self) -> Generator[None, None, int]:
-        yield from self.need(4)
-        self.offset += 4
-        return int(_U32.unpack_from(self.data, self.offset - 4)[0])
+    def number(self, number: Number) -> Generator[None, None, int]:
+        """Pass an integer and give it."""
+        if self.encoding.is_varint(number):
+            return (yield from self._varint(number))
+        at, width = self.offset, number.width_bytes
+        if self.lacks(width):
+            yield from self.more(width)
+        self.offset += width
+        return self._integer(at, number.is_signed)
 
-    def u64(self) -> Generator[None, None, int]:
-        yield from self.need(8)
-        self.offset += 8
-        return int(_U64.unpack_from(self.data, self.offset - 8)[0])
+    def _integer(self, at: int, signed: bool = False) -> int:
+        taken = self.data[at : self.offset]
+        return int.from_bytes(taken, self.encoding.byte_order, signed=signed)
+
+    def _varint(self, number: Number) -> Generator[None, None, int]:
+        at = self.offset
+        value = yield from self.byte()
+        if value > SINGLE_BYTE_MAX:
+            size = MARKERS.get(value, 0)
+            if not size or size > number.width_bytes:
+                raise self.fault(f"byte {value} begins no {number.name}", at)
+            yield from self.skip(size)
+            value = self._integer(at + 1)
+            if value <= (SINGLE_BYTE_MAX if size == 2 else (1 << (4 * size)) - 1):
+                raise self.fault(f"overlong: {value} takes fewer bytes than {size + 1}", at)
+        return unzigzag(value) if number.is_signed else value
 
     def count(self, smallest: int) -> Generator[None, None, int]:
         """Pass a count of elements, each of at least `smallest` bytes, and charge for them."""
         at = self.offset
-        count = yield from self.u64()
-        if count > self.elements:
-            used = self.element_limit - self.elements
-            raise self.fault("number of elements", at, size=used + count, limit=self.element_limit)
-        self.elements -= count
-        if self.end is not None and count * smallest > self.end - self.offset:
-            raise self.fault(f"{count} elements do not fit what is left of the message", at)
+        count = yield from self.number(COUNT)
+        self.charge(count, smallest, at)
         return count
 
+    def charge(self, count: int, smallest: int, at: int) -> None:
+        """Charge for elements, before any is looked at."""
+        cost, what, limit = count, "number of elements", self.element_limit
+        if not smallest:
+            cost, what, limit = count * EMPTY_WEIGHT, f"{what} without bytes", limit // EMPTY_WEIGHT
+        if cost > self.elements:
+            used = self.element_limit - self.elements
+            size = (used + cost) // (1 if smallest else EMPTY_WEIGHT)
+            raise self.fault(what, at, size=size, limit=limit)
+        self.elements -= cost
+        if self.end is not None and count * smallest > self.end - self.offset:
+            raise self.fault(f"{count} elements do not fit what is left of the message", at)
 
-def finish(walk: Walk) -> None:
-    """Run a walk over bytes that are all there."""
-    for _ in walk:
-        raise AssertionError("a cursor with an end never waits")
+    def has_room(self, size: int) -> bool:
+        """Whether that many bytes, from here on, do not leave the message nor the limit."""
+        last = self.offset + size
+        if self.end is not None:
+            return last <= self.end
+        return last - self.start <= self.limit_bytes
+
+    def seek(self, shape: Any, offset: int) -> None:
+        """Let walks end where a class begins; with None, let them go on again."""
+        self.stop = None if shape is None else (shape, offset)
+        self.plans.clear()
+
+    def stop_at(self, shape: Any) -> None:
+        """End the walk, by a Fault, where the class begins that is looked for."""
+        if self.stop is not None and self.stop[0] is shape and self.stop[1] == self.offset:
+            raise self.fault("found", self.offset)
+
+    def enter(self) -> None:
+        """Go into a recursive type once more."""
+        if not self.depth:
+            limit = self.depth_limit
+            raise self.fault("levels of nesting", self.offset, size=limit + 1, limit=limit)
+        self.depth -= 1
+
+    def leave(self) -> None:
+        """Come out of it."""
+        self.depth += 1
+
+
+Passed = TypeVar("Passed")
+
+
+def finish(walk: Generator[None, None, Passed]) -> Passed:
+    """Run a walk over bytes that are all there; what it gives."""
+    try:
+        next(walk)
+    except StopIteration as stop:
+        passed: Passed = stop.value
+        return passed
+    raise AssertionError("a cursor with an end never waits")

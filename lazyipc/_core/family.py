@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from lazyipc._core.scalars import bound_integers
+from lazyipc._core.fitting import fit
 from lazyipc.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Family:
     timeout: float | None = None
     variants: list[Variant] = field(default_factory=list)
     sealed_at: str | None = None
+    laid_out: tuple[int, Any] = (-1, None)
+    """Its shape, made once for all it stands in, and the Generation it is of."""
 
     @property
     def name(self) -> str:
@@ -229,7 +231,7 @@ class TaggedUnion(BaseModel):
     ) -> CoreSchema:
         schema = handler(source)
         resolved: Any = handler.resolve_ref_schema(schema)
-        resolved.update(bound_integers(resolved, handler.resolve_ref_schema))
+        resolved.update(fit(resolved, handler.resolve_ref_schema))
         return schema
 
 

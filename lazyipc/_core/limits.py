@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from lazyipc._core.codec import DEFAULT_ELEMENTS, DEFAULT_MESSAGE_BYTES
+from lazyipc._core.codec import (
+    DEFAULT_DEPTH,
+    DEFAULT_ELEMENTS,
+    DEFAULT_MESSAGE_BYTES,
+    MAX_DEPTH,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +17,7 @@ class Limits:
     """What clients may take of the host; see each field.
 
     Raises:
-        ValueError: a limit is not positive.
+        ValueError: a limit is not positive, or `depth` is over 128.
 
     >>> Limits(message_bytes=4096).clients
     1024
@@ -21,8 +26,10 @@ class Limits:
     message_bytes: int = DEFAULT_MESSAGE_BYTES
     """The longest message either way, in bytes."""
     elements: int = DEFAULT_ELEMENTS
-    """How many elements the sequences of one message may have together: an element may take no
-    bytes on the wire and yet take memory."""
+    """How many elements the sequences of one message may have together: an element of one byte
+    costs a hundred in memory."""
+    depth: int = DEFAULT_DEPTH
+    """How many times a recursive type may stand inside itself in a command, up to 128."""
     clients: int = 1024
     """How many connections are kept; the next ones wait in the kernel's queue."""
     accepts_per_poll: int = 64
@@ -39,3 +46,5 @@ class Limits:
         for field in fields(self):
             if not getattr(self, field.name) > 0:
                 raise ValueError(f"Limits.{field.name} must be positive")
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"Limits.depth must be at most {MAX_DEPTH}")

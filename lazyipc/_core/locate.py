@@ -5,30 +5,33 @@ None of this runs while all is well. Knows shapes, their parts and their walks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import repeat
+from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lazyipc._core import layout
 from lazyipc._core import shape as shapes
-from lazyipc._core.cursor import Cursor, finish, joined
+from lazyipc._core.cursor import Cursor, Fault, finish, joined
+from lazyipc._core.encoding import Encoding
+from lazyipc._core.scalars import Number
 from lazyipc._core.shape import Shape
-from lazyipc.errors import DecodeError
-
-COUNT_BYTES = 8
-INDEX_BYTES = 4
-
-DecodeVariant = Callable[[type[BaseModel], Any, int, int], object]
-
+from lazyipc._core.source import PartRefused
 
 Location = tuple[int | str, ...]
 """Where pydantic found something: names of fields and positions, outermost first."""
 
 
+MOST_COMPLAINTS = 1000
+"""How many complaints of pydantic are looked at to find the first: it cannot tell one without
+making a text of each, at microseconds apiece."""
+
+
 def first_complaint(error: ValidationError) -> tuple[Location, str]:
     """Place and reason of the first thing pydantic refused."""
+    count = error.error_count()
+    if count > MOST_COMPLAINTS:
+        return (), f"{count} parts of it are refused, too many to tell of one"
     first = error.errors(include_url=False, include_context=False)[0]
     return first["loc"], f"{first['msg']} (got {shown(first['input'])})"
 
@@ -39,25 +42,41 @@ def path_of(loc: Location) -> str:
     return path.lstrip(".")
 
 
+SHOWN_CHARACTERS = 80
+
+
 def shown(value: object) -> str:
     """A value for a message: short, and whatever its own `__repr__` does."""
     try:
-        return f"{value!r:.80}"
+        text = repr(value)
+        return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
     except Exception as odd:  # noqa: BLE001 a message must not fail for what it tells of
         return f"a {type(value).__name__} whose repr raises {type(odd).__name__}"
 
 
-def bad_part(shape: Shape, value: Any, error: Exception) -> tuple[str, str]:
+def bad_part(
+    shape: Shape, value: Any, error: Exception, encoding: Encoding, depth: int
+) -> tuple[str, str]:
     """Path and reason of the innermost part of a value that does not encode."""
+    encoders: dict[int, Callable[[Any, int], bytes]] = {}
     try:
+        if isinstance(shape, shapes.Structure) and shape.kind == "dataclass":
+            layout.fields_check(shape)(value)
         for step, part_shape, part in layout.parts_of(shape, value):
+            encoder = encoders.get(id(part_shape))
+            if encoder is None:
+                encoder = encoders[id(part_shape)] = layout.encoder(part_shape, encoding)
             try:
-                layout.encoder(part_shape)(part)
+                encoder(part, depth)
             except Exception as inner:  # noqa: BLE001 told as part of the EncodeError
-                path, reason = bad_part(part_shape, part, inner)
+                path, reason = bad_part(part_shape, part, inner, encoding, depth)
                 return step + path, reason
+    except ValidationError as refused:
+        loc, reason = first_complaint(refused)
+        path = path_of(loc)
+        return path if path.startswith("[") else f".{path}", reason
     except Exception as odd:  # noqa: BLE001 the value's own code may raise anything
-        return "", f"{type(value).__name__} given: {shown(odd)}"
+        return "", f"{type(value).__name__} given: {_text_of(odd) or shown(odd)}"
     match shape:
         case shapes.Choice(name, cases):
             names = ", ".join(case.name for case in cases)
@@ -66,6 +85,10 @@ def bad_part(shape: Shape, value: Any, error: Exception) -> tuple[str, str]:
             return "", f"{shown(value)} is no member of {kind.__name__}"
         case shapes.Bool():
             return "", f"{shown(value)} is no bool"
+        case Number() if not shape.is_float:
+            return "", f"{shown(value)} is no {shape.name} ({shape.minimum} to {shape.maximum})"
+        case shapes.Text() | shapes.Char() if not isinstance(value, str):
+            return "", f"{shown(value)} is no str"
     return "", _text_of(error) or f"{shown(value)} does not fit"
 
 
@@ -76,104 +99,52 @@ def _text_of(error: Exception) -> str:
         return type(error).__name__
 
 
-def holds_variants(shape: Shape) -> bool:
-    """Whether a variant may stand somewhere in a message."""
-    match shape:
-        case shapes.Choice():
-            return True
-        case shapes.Structure(_, _, fields):
-            return any(holds_variants(field.shape) for field in fields)
-        case shapes.Product(items):
-            return any(map(holds_variants, items))
-        case shapes.Vector(item, _) | shapes.Option(item) | shapes.Mapping(_, item):
-            return holds_variants(item)
-    return False
-
-
-def refused_variant(shape: Shape, cursor: Cursor, decode: DecodeVariant) -> DecodeError | None:
-    """The error of the first variant, anywhere in a walkable message, that its model refuses.
-
-    A variant is validated by itself, so what pydantic says of it does not know where it stands.
+def place_of(
+    root: Shape, cursor: Cursor, refused: PartRefused | None, loc: Location
+) -> tuple[int, str]:
+    """Where, in a walkable message, what pydantic found stands: offset and path.
 
     Args:
-        shape: what the bytes are, from the cursor on; the cursor passes them.
-        cursor: where to look.
-        decode: decodes the fields of one variant, or raises DecodeError.
+        root: what the message is.
+        cursor: at its beginning.
+        refused: the part that refused by itself, if it was one.
+        loc: what pydantic calls the place, within that part or within the whole message.
     """
-    match shape:
-        case shapes.Choice(_, cases):
-            index = int.from_bytes(
-                cursor.data[cursor.offset : cursor.offset + INDEX_BYTES], "little"
-            )
-            start = cursor.offset + INDEX_BYTES
-            finish(layout.walk(shape, cursor))
-            case = next(case for case in cases if case.index == index)
+    path, shape = "", root
+    try:
+        if refused is not None:
+            cursor.seek(refused.shape, refused.start)
             try:
-                decode(case.shape.model, cursor.data, start, cursor.offset)
-            except DecodeError as error:
-                return _within(error, case.name, start - cursor.start)
-        case shapes.Structure(_, _, fields):
-            for field in fields:
-                found = refused_variant(field.shape, cursor, decode)
-                if found is not None:
-                    return _within(found, field.name, 0)
-        case shapes.Product(items):
-            return _first_within(items, cursor, decode)
-        case shapes.Vector(item, _):
-            return _first_within(repeat(item, _take_count(cursor)), cursor, decode)
-        case shapes.Mapping(key, value):
-            for position in range(_take_count(cursor)):
-                finish(layout.walk(key, cursor))
-                found = refused_variant(value, cursor, decode)
-                if found is not None:
-                    return _within(found, f"[pair {position}]", 0)
-        case shapes.Option(item):
-            cursor.offset += 1
-            if cursor.data[cursor.offset - 1]:
-                return refused_variant(item, cursor, decode)
-        case _:
-            finish(layout.walk(shape, cursor))
-    return None
+                finish(layout.walk(root, cursor))
+            except Fault as found:
+                path, shape, cursor.offset = found.path, refused.shape, refused.start
+                cursor.depth, cursor.elements = cursor.depth_limit, cursor.element_limit
+            cursor.seek(None, 0)
+        loc = descend(shape, cursor, loc)
+    except Fault:
+        pass  # too long to be looked through; this is how far it came
+    return cursor.offset - cursor.start, joined(path, path_of(loc))
 
 
-def _first_within(
-    items: Iterable[Shape], cursor: Cursor, decode: DecodeVariant
-) -> DecodeError | None:
-    for position, item in enumerate(items):
-        found = refused_variant(item, cursor, decode)
-        if found is not None:
-            return _within(found, f"[{position}]", 0)
-    return None
+def descend(shape: Shape, cursor: Cursor, loc: Location) -> Location:
+    """Move over a walkable message to where the part at `loc` begins, as far as that leads.
 
-
-def _take_count(cursor: Cursor) -> int:
-    cursor.offset += COUNT_BYTES
-    return int.from_bytes(cursor.data[cursor.offset - COUNT_BYTES : cursor.offset], "little")
-
-
-def _within(error: DecodeError, step: str, offset: int) -> DecodeError:
-    path = joined(step, error.path)
-    return DecodeError(error.reason, offset=error.offset + offset, path=path)
-
-
-def descend(shape: Shape, cursor: Cursor, loc: Location) -> None:
-    """Move over a walkable message to where the part at `loc` begins, as far as that leads."""
-    match shape:
-        case shapes.Structure(_, _, fields) if loc:
-            for field in fields:
-                if field.key == loc[0]:
-                    return descend(field.shape, cursor, loc[1:])
-                finish(layout.walk(field.shape, cursor))
-        case shapes.Vector(item, _) if loc and isinstance(loc[0], int):
-            cursor.offset += COUNT_BYTES
-            for _ in range(loc[0]):
-                finish(layout.walk(item, cursor))
-            descend(item, cursor, loc[1:])
-        case shapes.Product(items) if loc and isinstance(loc[0], int):
-            for item in items[: loc[0]]:
-                finish(layout.walk(item, cursor))
-            descend(items[loc[0]], cursor, loc[1:])
-        case shapes.Option(item):
-            cursor.offset += 1
-            descend(item, cursor, loc)
-    return None
+    Returns:
+        The place as far as it is true of the message: pydantic counts the elements of a set in an
+        order of their own.
+    """
+    if isinstance(shape, shapes.Set):
+        return ()
+    if isinstance(shape, shapes.Mapping):  # the bytes alone do not tell where a key is
+        return loc
+    if not loc and not isinstance(shape, shapes.Option):
+        return loc
+    start = cursor.offset
+    for _, key, part in finish(layout.opened(shape, cursor)):
+        if key is None:
+            return descend(part, cursor, loc)
+        if loc and key == loc[0]:
+            return (key, *descend(part, cursor, loc[1:]))
+        finish(layout.walk(part, cursor))
+    cursor.offset = start
+    return loc

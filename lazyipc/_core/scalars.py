@@ -7,7 +7,6 @@ fit when the model is built, and the codec writes one byte. Knows numbers only; 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,26 +18,25 @@ FORMATS = {
     "u16": "H",
     "u32": "L",
     "u64": "Q",
+    "u128": "",
     "i8": "b",
     "i16": "h",
     "i32": "l",
     "i64": "q",
+    "i128": "",
     "f32": "f",
     "f64": "d",
 }
-"""Rust's name of each number and its letter in `struct`."""
+"""Rust's name of each number and its letter in `struct`, which has none for 128 bits."""
 
 
 WIDTH = "lazyipc_width"
 """The key in a pydantic schema's metadata that says its integer has its width already."""
 
-_NO_SCHEMAS = frozenset({"default", "metadata", "serialization", "expected", "cls", "members"})
-"""What a schema holds that looks like one and is none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A fixed-width number. Wire: little-endian in bincode 1, `width_bytes` long.
+    """A number of a known width. Wire: `width_bytes`, little-endian, in bincode 1.
 
     Source: Rust's primitive types as serde's data model names them.
     """
@@ -51,19 +49,23 @@ class Number:
 
     @property
     def width_bytes(self) -> int:
-        return struct.calcsize("<" + self.format)
+        return int(self.name[1:]) // 8
 
     @property
     def is_float(self) -> bool:
         return self.name.startswith("f")
 
     @property
+    def is_signed(self) -> bool:
+        return self.name.startswith("i")
+
+    @property
     def minimum(self) -> int:
-        return -(1 << (8 * self.width_bytes - 1)) if self.name.startswith("i") else 0
+        return -(1 << (8 * self.width_bytes - 1)) if self.is_signed else 0
 
     @property
     def maximum(self) -> int:
-        return (1 << (8 * self.width_bytes - (1 if self.name.startswith("i") else 0))) - 1
+        return (1 << (8 * self.width_bytes - (1 if self.is_signed else 0))) - 1
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -86,36 +88,6 @@ def clamp(schema: dict[str, Any], number: Number) -> dict[str, Any]:
     return {**schema, **bounds, "metadata": metadata}
 
 
-def bound_integers(schema: Any, resolve: Callable[[Any], Any]) -> Any:
-    """Bound each integer of a pydantic-core schema to its width; to an I64 where it has none.
-
-    What does not fit the wire must fail where the model is built, whatever wider bounds it was
-    given by the user.
-
-    Args:
-        schema: a schema, or what schemas are held in.
-        resolve: finds the schema that a reference, such as a type alias's, stands for.
-    """
-    if isinstance(schema, list | tuple):
-        return type(schema)(bound_integers(item, resolve) for item in schema)
-    if not isinstance(schema, dict):
-        return schema
-    kind = schema.get("type")
-    if not isinstance(kind, str):  # no schema, but schemas by name: fields, choices
-        return {name: bound_integers(value, resolve) for name, value in schema.items()}
-    if kind == "definition-ref":
-        resolved = resolve(schema)
-        if resolved.get("type") == "int":
-            resolved.update(bound_integers(resolved, resolve))
-        return schema
-    if kind == "int":
-        return clamp(schema, Number(schema.get("metadata", {}).get(WIDTH, "i64")))
-    return {
-        key: value if key in _NO_SCHEMAS else bound_integers(value, resolve)
-        for key, value in schema.items()
-    }
-
-
 def round_f32(value: float) -> float:
     """Round to the nearest 32-bit float, as the wire will."""
     try:
@@ -132,6 +104,8 @@ U32 = Annotated[int, Number("u32")]
 """0 to 2³² - 1, four bytes."""
 U64 = Annotated[int, Number("u64")]
 """0 to 2⁶⁴ - 1, eight bytes."""
+U128 = Annotated[int, Number("u128")]
+"""0 to 2¹²⁸ - 1, sixteen bytes."""
 I8 = Annotated[int, Number("i8")]
 """-2⁷ to 2⁷ - 1, one byte."""
 I16 = Annotated[int, Number("i16")]
@@ -140,6 +114,8 @@ I32 = Annotated[int, Number("i32")]
 """-2³¹ to 2³¹ - 1, four bytes."""
 I64 = Annotated[int, Number("i64")]
 """-2⁶³ to 2⁶³ - 1, eight bytes; what a plain `int` is."""
+I128 = Annotated[int, Number("i128")]
+"""-2¹²⁷ to 2¹²⁷ - 1, sixteen bytes."""
 F32 = Annotated[float, Number("f32")]
 """A 32-bit float, four bytes; values are rounded to it when validated."""
 F64 = Annotated[float, Number("f64")]

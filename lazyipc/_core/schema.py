@@ -21,17 +21,51 @@ FINGERPRINT_BYTES = 8
 """Enough that two of a few thousand commands never meet by chance, and one word on the wire."""
 
 
+class _Context:
+    """Where in a description we are: the shapes around, and the enums met so far."""
+
+    def __init__(self) -> None:
+        self.above: list[Shape] = []
+        self.choices: list[Shape] = []
+
+
 def describe(shape: Shape) -> Description:
     """The canonical description of a shape.
 
-    >>> describe(shapes.shape_of(list[bool | None]))
+    >>> describe(shapes.Vector(shapes.Option(shapes.Bool()), list))
     ['vec', ['option', 'bool']]
     """
+    return _described(shape, _Context())
+
+
+def fields_of(structure: shapes.Structure) -> list[Any]:
+    """A class's fields as pairs of name and description."""
+    return _fields(structure, _Context())
+
+
+def _described(shape: Shape, context: _Context) -> Description:
+    if isinstance(shape, shapes.Reference):
+        target = shape.target.shape
+        if not isinstance(target, shapes.Choice):
+            return ["up", _levels_up(target, context.above)]
+        known = [choice is target for choice in context.choices]
+        return ["see", known.index(True)] if True in known else _described(target, context)
+    if isinstance(shape, shapes.Structure):
+        return ["struct", _fields(shape, context)]
+    context.above.append(shape)
+    described = _inside(shape, context)
+    context.above.pop()
+    return described
+
+
+def _inside(shape: Shape, context: _Context) -> Description:
     match shape:
-        case Number(name):
+        case Number(name) | shapes.Converted(name):
             return name
         case shapes.Bool():
             return "bool"
+        case shapes.Char():
+            return "char"
         case shapes.Text():
             return "str"
         case shapes.Blob():
@@ -39,24 +73,44 @@ def describe(shape: Shape) -> Description:
         case shapes.Unit():
             return "unit"
         case shapes.Option(item):
-            return ["option", describe(item)]
+            return ["option", _described(item, context)]
         case shapes.Vector(item, _):
-            return ["vec", describe(item)]
+            return ["vec", _described(item, context)]
+        case shapes.Set(item, _):
+            return ["set", _described(item, context)]
+        case shapes.Array(item, length, _):
+            return ["array", _described(item, context), length]
+        case shapes.NumberArray(item, length):
+            return ["vec", item.name] if length is None else ["array", item.name, length]
         case shapes.Product(items):
-            return ["tuple", [describe(item) for item in items]]
+            return ["tuple", [_described(item, context) for item in items]]
         case shapes.Mapping(key, value):
-            return ["map", describe(key), describe(value)]
+            return ["map", _described(key, context), _described(value, context)]
         case shapes.Enumeration(_, members):
             return ["enum", [member.name for member in members]]
-        case shapes.Structure():
-            return ["struct", fields_of(shape)]
         case shapes.Choice(_, cases):
-            return ["choice", [[c.index, c.name, fields_of(c.shape)] for c in cases]]
+            context.choices.append(shape)
+            return ["choice", [[c.index, c.name, _case(c.shape, context)] for c in cases]]
+    raise AssertionError(f"{type(shape).__name__} has no description")
 
 
-def fields_of(structure: shapes.Structure) -> list[Any]:
-    """A model's fields as pairs of name and description."""
-    return [[field.name, describe(field.shape)] for field in structure.fields]
+def _fields(structure: shapes.Structure, context: _Context) -> list[Any]:
+    context.above.append(structure)
+    fields = [[field.name, _described(field.shape, context)] for field in structure.fields]
+    context.above.pop()
+    return fields
+
+
+def _case(shape: Shape, context: _Context) -> Description:
+    if isinstance(shape, shapes.Structure):
+        return _fields(shape, context)
+    return _described(shape, context)
+
+
+def _levels_up(target: Shape, above: list[Shape]) -> int:
+    """How many levels out the shape stands that a reference leads to; 1 is the one around it."""
+    levels = enumerate(reversed(above), start=1)
+    return next(level for level, shape in levels if shape is target)
 
 
 def canonical(description: Description) -> bytes:
@@ -122,6 +176,12 @@ def _returns_line(name: str, ours: Description, theirs: Description) -> str:
     return f"{name} returns {here} here, {there} there"
 
 
+def _case_text(description: Description) -> str:
+    """What a variant holds: its fields, or one type."""
+    is_type = isinstance(description, str) or (description and isinstance(description[0], str))
+    return text_of(description if is_type else ["struct", description])
+
+
 def text_of(description: Description) -> str:
     """A description as people write types.
 
@@ -136,7 +196,7 @@ def text_of(description: Description) -> str:
         case ["struct", fields]:
             return "{" + ", ".join(f"{name}: {text_of(item)}" for name, item in fields) + "}"
         case ["choice", cases]:
-            return " | ".join(f"{name} {text_of(['struct', fields])}" for _, name, fields in cases)
+            return " | ".join(f"{name} {_case_text(inner)}" for _, name, inner in cases)
         case ["enum", names]:
             return f"enum[{', '.join(names)}]"
         case ["tuple", items]:

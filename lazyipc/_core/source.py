@@ -11,6 +11,16 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lazyipc._core.encoding import (
+    EMPTY_WEIGHT,
+    FIXED,
+    SINGLE_BYTE_MAX,
+    Encoding,
+    varint_reader,
+    varint_writer,
+)
+from lazyipc._core.scalars import Number
+
 DEEPEST_BLOCK = 12
 """Python compiles no more than twenty blocks inside one another."""
 
@@ -19,10 +29,31 @@ class Refused(Exception):
     """Raised by decoding code when a check fails; why is found out by walking the bytes again."""
 
 
+class PartRefused(Exception):
+    """Raised by decoding code where a part of a message is refused by itself.
+
+    Args:
+        shape: the part's: of a class that validates itself, of a set or a dict.
+        start: where it begins, in the bytes it was decoded from.
+        error: why: pydantic's ValidationError, or a ValueError.
+    """
+
+    def __init__(self, shape: Any, start: int, error: ValueError) -> None:
+        super().__init__(start)
+        self.shape = shape
+        self.start = start
+        self.error = error
+
+
+class TooDeep(Exception):
+    """Raised by encoding code where a recursive type stands inside itself too often."""
+
+
 class _Source:
     """Lines of one function, the constants they use, and fresh names."""
 
-    def __init__(self, signature: str) -> None:
+    def __init__(self, signature: str, encoding: Encoding) -> None:
+        self.encoding = encoding
         self.constants: dict[str, Any] = {}
         self._lines = [f"def {signature}:"]
         self._indent = 1
@@ -63,17 +94,38 @@ class _Source:
 
 
 class EncodeSource(_Source):
-    """`encode(v) -> bytes`: parts are gathered as expressions and joined once."""
+    """`encode(v, d) -> bytes`: parts are gathered as expressions and joined once.
 
-    def __init__(self) -> None:
-        super().__init__("encode(v)")
+    `d` is how many more times a recursive type may stand inside itself.
+    """
+
+    def __init__(self, encoding: Encoding = FIXED) -> None:
+        super().__init__("encode(v, d)", encoding)
         self._group: list[tuple[str, str]] = []
         self._parts: list[str] = []
         self._spilled = False
 
     def fixed(self, format: str, expression: str) -> None:
-        """Write a fixed-width number."""
+        """Write what has a format in `struct`."""
         self._group.append((format, expression))
+
+    def number(self, number: Number, expression: str) -> None:
+        """Write a number as the encoding has it."""
+        if self.encoding.is_varint(number):
+            self.blob(f"{self.constant(varint_writer(number, self.encoding))}({expression})")
+        elif number.format:
+            self.fixed(number.format, expression)
+        else:
+            size, order = number.width_bytes, self.encoding.byte_order
+            sign = ", signed=True" if number.is_signed else ""
+            self.fixed(f"{size}s", f"({expression}).to_bytes({size}, {order!r}{sign})")
+
+    def literal(self, number: Number, value: int) -> None:
+        """Write a number that is known already."""
+        if self.encoding.is_varint(number):
+            self.blob(repr(varint_writer(number, self.encoding)(value)))
+        else:
+            self.number(number, str(value))
 
     def blob(self, expression: str) -> None:
         """Write bytes as they are."""
@@ -100,11 +152,11 @@ class EncodeSource(_Source):
     def _close_group(self) -> None:
         if self._group:
             formats = "".join(format for format, _ in self._group)
-            pack = self.constant(struct.Struct("<" + formats).pack)
+            pack = self.constant(struct.Struct(self.encoding.prefix + formats).pack)
             self._parts.append(f"{pack}({', '.join(value for _, value in self._group)})")
             self._group.clear()
 
-    def finish(self) -> Callable[[Any], bytes]:
+    def finish(self) -> Callable[[Any, int], bytes]:
         if self._spilled:
             self.spill()
             self.line("return b''.join(p)")
@@ -117,23 +169,55 @@ class EncodeSource(_Source):
 
 
 class DecodeSource(_Source):
-    """`decode(data, o, end, k) -> (value, o, k)`: `o` is the offset, `k` the elements left."""
+    """`decode(data, o, end, k, d) -> (value, o, k)`.
 
-    def __init__(self) -> None:
-        super().__init__("decode(data, o, end, k)")
+    `o` is the offset, `k` the elements left, `d` the levels of recursive types left.
+    """
+
+    def __init__(self, encoding: Encoding = FIXED) -> None:
+        super().__init__("decode(data, o, end, k, d)", encoding)
         self._group: list[tuple[str, str]] = []
         self.refused = self.constant(Refused)
 
     def fixed(self, format: str) -> str:
-        """Read a fixed-width number; its name holds it after the next `flush`."""
+        """Read what has a format in `struct`; its name holds it after the next `flush`."""
         name = self.name()
         self._group.append((format, name))
+        return name
+
+    def here(self) -> str:
+        """The name of a local that keeps the offset of what is read next."""
+        self.flush()
+        name = self.name()
+        self.line(f"{name} = o")
+        return name
+
+    def number(self, number: Number) -> str:
+        """Read a number as the encoding has it; an expression, good after the next `flush`."""
+        if self.encoding.is_varint(number):
+            return self._varint(number)
+        if number.format:
+            return self.fixed(number.format)
+        sign = ", signed=True" if number.is_signed else ""
+        from_bytes = self.constant(int.from_bytes)
+        data = self.fixed(f"{number.width_bytes}s")
+        return f"{from_bytes}({data}, {self.encoding.byte_order!r}{sign})"
+
+    def _varint(self, number: Number) -> str:
+        self.flush()
+        name, read = self.name(), self.constant(varint_reader(number, self.encoding))
+        self.line(f"{name} = data[o]; o += 1")
+        self.line(f"if {name} > {SINGLE_BYTE_MAX}: {name}, o = {read}(data, o, {name})")
+        if number.is_signed:
+            self.line(f"{name} = ({name} >> 1) ^ -({name} & 1)")
         return name
 
     def flush(self) -> None:
         """Unpack the fixed-width numbers gathered so far and pass them."""
         if self._group:
-            layout = struct.Struct("<" + "".join(format for format, _ in self._group))
+            layout = struct.Struct(
+                self.encoding.prefix + "".join(format for format, _ in self._group)
+            )
             unpack = self.constant(layout.unpack_from)
             self.line(f"{''.join(n + ', ' for _, n in self._group)}= {unpack}(data, o)")
             self.line(f"o += {layout.size}")
@@ -142,6 +226,11 @@ class DecodeSource(_Source):
     def check(self, wrong: str) -> None:
         """Refuse where the condition `wrong` holds."""
         self.line(f"if {wrong}: raise {self.refused}")
+
+    def charge(self, count: str, smallest: int) -> None:
+        """Charge for elements before any memory is taken for them."""
+        self.line(f"k -= {count}" if smallest else f"k -= {count} * {EMPTY_WEIGHT}")
+        self.check(f"k < 0 or {count} * {smallest} > end - o")
 
     def finish(self, expression: str) -> Callable[..., tuple[Any, int, int]]:
         self.flush()

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+import array
+import dataclasses
 import enum
+import pickle
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, Field, create_model, field_validator
 
-from lazyipc import F32, U8, U16, U32, TaggedUnion
+from lazyipc import (
+    F32,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    Array,
+    Char,
+    Duration,
+    SystemTime,
+    TaggedUnion,
+    Vec,
+)
 from lazyipc._core import layout
-from lazyipc._core.codec import DEFAULT_ELEMENTS, codec_of, structure_codec
+from lazyipc._core.annotation import shape_of
+from lazyipc._core.codec import DEFAULT_ELEMENTS, Codec, codec_of, structure_codec
+from lazyipc._core.encoding import EMPTY_WEIGHT, ENCODINGS, MOST_EMPTY, Encoding
 from lazyipc.errors import DecodeError, EncodeError, IpcError, MessageTooLarge, SchemaError
-from tests.core.invented_types import Color, Disc, Dot, Figure, Label, Nothing, Point, Segment
+from tests.core.declared_types import (
+    Color,
+    Disc,
+    Dot,
+    Figure,
+    Label,
+    Nothing,
+    Point,
+    Segment,
+    Spot,
+    Tree,
+)
+from tests.core.declared_types import Plain as PlainClass
 
 
 class Limited(BaseModel):
@@ -65,6 +100,24 @@ class Plain(BaseModel):
     by_name: dict[str, U8] = {}
     point: Point = Point(x=1, y=1)
     figure: Figure = Dot()
+    wide: U128 = 1
+    char: Char = "a"
+    tags: set[str] = {"b", "a"}
+    key: Annotated[bytes, Array(2)] = b"ab"
+    three: Annotated[list[U8], Array(3)] = [1, 2, 3]
+    data: Annotated[np.ndarray, Vec(F32)] = Field(default_factory=lambda: np.ones(2, np.float32))
+    grid: Annotated[np.ndarray, Array(2, U8)] = Field(default_factory=lambda: np.ones(2, np.uint8))
+    path: Path = Path("a")
+    uuid: UUID = UUID(int=1)
+    length: Duration = Duration(1)
+    delta: timedelta = timedelta(1)
+    moment: SystemTime = SystemTime(1)
+    when: datetime = datetime(2024, 1, 1, tzinfo=UTC)
+    v4: IPv4Address = IPv4Address(1)
+    address: IPv4Address | IPv6Address = IPv6Address(1)
+    spot: Spot = Spot("a", 1)
+    plain: PlainClass = Field(default_factory=lambda: PlainClass("a", 1))
+    tree: Tree = Tree(value=1, left=None, right=None)
 
 
 class Chest(BaseModel):
@@ -102,7 +155,7 @@ BAD_BYTES: dict[str, tuple[Any, bytes, int, str, str]] = {
     ),
     "alternative of a union": (
         Choosing, b"\1" + u32(2), 1, "choice",
-        "Choosing.choice has no variant 2 (it has 0 Point, 1 Nothing)",
+        "Point | Nothing has no variant 2 (it has 0 Point, 1 Nothing)",
     ),
     "within a variant": (
         Figure, u32(2) + b"\1" + text("x") + b"\1" + u32(9), 15, "a label.color",
@@ -114,7 +167,7 @@ BAD_BYTES: dict[str, tuple[Any, bytes, int, str, str]] = {
     "half a character": (str, u64(1) + b"\xc3", 8, "", "not UTF-8: unexpected end of data"),
     "a surrogate": (str, u64(3) + b"\xed\xa0\x80", 8, "", "not UTF-8: invalid continuation byte"),
     "not UTF-8 in a key": (
-        dict[str, U8], u64(2) + text("a") + b"\1" + u64(1) + b"\x80\1", 26, "[pair 1]",
+        dict[str, U8], u64(2) + text("a") + b"\1" + u64(1) + b"\x80\1", 26, "[pair 1].key",
         "not UTF-8: invalid start byte",
     ),
     "length of a str": (str, u64(2**63) + b"abc", 8, "", f"needs {2**63} bytes, 3 are left"),
@@ -162,6 +215,18 @@ BAD_BYTES: dict[str, tuple[Any, bytes, int, str, str]] = {
         tuple[U8, Limited], b"\1" + text("b") + u64(4), 10, "[1].level",
         "Input should be greater than 5 (got 4)",
     ),
+    "a rule in the first of many": (
+        list[Limited], u64(30_000) + text("") + u64(5) + (text("") + u64(6)) * 29_999, 16,
+        "[0].level", "Input should be greater than 5 (got 5)",
+    ),
+    "a rule in a set": (
+        tuple[U8, set[Annotated[U8, Field(le=50)]]], b"\7" + u64(3) + bytes((9, 100, 8)), 1, "[1]",
+        "Input should be less than or equal to 50 (got 100)",
+    ),
+    "a rule in a set with an element twice": (
+        set[Annotated[U8, Field(le=50)]], u64(3) + bytes((9, 9, 100)), 0, "",
+        "Input should be less than or equal to 50 (got 100)",
+    ),
     "a rule in a variant": (
         Task, u32(1) + text("b") + u64(4), 13, "Work.level",
         "Input should be greater than 5 (got 4)",
@@ -199,19 +264,31 @@ def test_a_negative_count_of_bytes_is_never_asked_for() -> None:
 
 # Bombs -------------------------------------------------------------------------------------------
 
+MANY, EMPTY = "message: number of elements", "message: number of elements without bytes"
+
 BOMBS: dict[str, tuple[Any, bytes, str, int]] = {
-    "a list": (list[U8], u64(2**63), "message: number of elements", 2**63),
-    "the largest": (list[str], u64(2**64 - 1), "message: number of elements", 2**64 - 1),
-    "a dict": (dict[str, str], u64(2**63), "message: number of elements", 2**63),
-    "nothings": (list[None], u64(DEFAULT_ELEMENTS + 1), "message: number of elements", 1_000_001),
-    "empty models": (list[Nothing], u64(2**40), "message: number of elements", 2**40),
-    "empty tuples": (tuple[tuple[()], ...], u64(2**40), "message: number of elements", 2**40),
-    "pairs of nothing": (dict[None, None], u64(2**40), "message: number of elements", 2**40),
+    "a list": (list[U8], u64(2**63), MANY, 2**63),
+    "the largest": (list[str], u64(2**64 - 1), MANY, 2**64 - 1),
+    "a set": (set[str], u64(2**63), MANY, 2**63),
+    "a dict": (dict[str, str], u64(2**63), MANY, 2**63),
+    "one more than may be": (list[bool], u64(DEFAULT_ELEMENTS + 1), MANY, 1_000_001),
+    "nothings": (list[None], u64(MOST_EMPTY + 1), EMPTY, MOST_EMPTY + 1),
+    "a set of nothings": (set[tuple[()]], u64(2**40), EMPTY, 2**40),
+    "empty models": (list[Nothing], u64(2**40), EMPTY, 2**40),
+    "empty tuples": (tuple[tuple[()], ...], u64(2**40), EMPTY, 2**40),
+    "pairs of nothing": (dict[None, None], u64(2**40), EMPTY, 2**40),
+    "empty arrays": (list[Annotated[bytes, Array(0)]], u64(2**64 - 1), EMPTY, 2**64 - 1),
     "lists of nothings": (
         list[list[None]],
-        u64(3) + u64(400_000) * 3,
-        "[2]: number of elements",
-        3 + 3 * 400_000,
+        u64(3) + u64(400) * 3,
+        "[2]: number of elements without bytes",
+        400 + 400 + 400,
+    ),
+    "lists of lists": (
+        list[list[list[bool]]],
+        u64(2) + u64(0) + u64(10**6 - 1),
+        "[1]: number of elements",
+        2 + 10**6 - 1,
     ),
 }
 
@@ -222,7 +299,8 @@ def test_a_bomb_is_too_large_before_memory_is_taken_for_it(name: str) -> None:
     with pytest.raises(MessageTooLarge) as caught:
         codec_of(annotation).decode(received)
     error = caught.value
-    assert (error.what, error.size_bytes, error.limit_bytes) == (what, size, DEFAULT_ELEMENTS)
+    limit = MOST_EMPTY if "without bytes" in what else DEFAULT_ELEMENTS
+    assert (error.what, error.size_bytes, error.limit_bytes) == (what, size, limit)
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -242,20 +320,40 @@ def test_a_length_over_the_limit_is_too_large_before_its_bytes_come() -> None:
     assert caught.value.size_bytes == len(received) + 2**62
 
 
-@pytest.mark.parametrize("annotation", [list[None], list[list[None]], dict[U8, None], list[U8]])
-def test_the_elements_of_one_message_are_counted_together(annotation: Any) -> None:
-    values: dict[Any, Any] = {
-        list[None]: [None] * 7,
-        list[list[None]]: [[None] * 2, [None] * 3],
-        dict[U8, None]: dict.fromkeys(range(7)),
-        list[U8]: [0] * 7,
-    }
-    codec, value = codec_of(annotation), values[annotation]
+COUNTED: dict[str, tuple[Any, Any, int]] = {
+    "numbers": (list[U8], [0] * 7, 7),
+    "lists of numbers": (list[list[U8]], [[0] * 2, [0] * 3], 2 + 2 + 3),
+    "pairs": (dict[U8, None], dict.fromkeys(range(7)), 7),
+    "a set": (set[U8], set(range(7)), 7),
+    "an array": (Annotated[list[U8], Array(7)], [0] * 7, 7),
+    "an array in a list": (
+        list[Annotated[tuple[bool, ...], Array(2)]], [(True, False)] * 2, 2 + 2 * 2,
+    ),
+    "in classes": (
+        tuple[Crew, list[U8]],
+        (Crew(captain=None, others=[Limited(name="a", level=6)]), [1, 2]),
+        3,
+    ),
+    "nothings": (list[None], [None] * 7, 7 * EMPTY_WEIGHT),
+    "lists of nothings": (list[list[None]], [[None] * 2, [None] * 3], 2 + 5 * EMPTY_WEIGHT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_the_elements_of_one_message_are_counted_together(name: str) -> None:
+    annotation, value, elements = COUNTED[name]
+    codec = codec_of(annotation)
     encoded = codec.encode(value)
-    assert codec.decode(encoded, elements=7) == value
+    assert codec.decode(encoded, elements=elements) == value
+    extent = codec.extent(encoded, limit_bytes=len(encoded), elements=elements)
+    assert extent.find(encoded) == len(encoded)
     with pytest.raises(MessageTooLarge) as caught:
-        codec.decode(encoded, elements=6)
-    assert (caught.value.size_bytes, caught.value.limit_bytes) == (7, 6)
+        codec.decode(encoded, elements=elements - 1)
+    unit = EMPTY_WEIGHT if "nothings" in name else 1
+    assert caught.value.size_bytes == elements // unit
+    assert caught.value.limit_bytes == (elements - 1) // unit
+    with pytest.raises(MessageTooLarge):
+        codec.extent(encoded, limit_bytes=len(encoded), elements=elements - 1).find(encoded)
 
 
 def test_where_no_element_is_allowed_one_is_too_many() -> None:
@@ -266,8 +364,18 @@ def test_where_no_element_is_allowed_one_is_too_many() -> None:
 
 
 def test_as_many_elements_as_the_default_allows_are_taken() -> None:
-    codec = codec_of(list[None])
-    assert len(codec.decode(u64(DEFAULT_ELEMENTS))) == DEFAULT_ELEMENTS
+    codec = codec_of(list[bool])
+    assert len(codec.decode(u64(DEFAULT_ELEMENTS) + bytes(DEFAULT_ELEMENTS))) == DEFAULT_ELEMENTS
+
+
+@pytest.mark.parametrize("annotation", [list[None], list[Nothing], tuple[tuple[()], ...]])
+def test_as_many_elements_without_bytes_as_may_be_are_taken(annotation: Any) -> None:
+    codec = codec_of(annotation)
+    value = codec.decode(u64(MOST_EMPTY))
+    assert len(value) == MOST_EMPTY
+    assert codec.encode(value) == u64(MOST_EMPTY)
+    with pytest.raises(EncodeError, match="1001 elements that take no bytes; at most 1000 may"):
+        codec.encode(value + type(value)(value[:1]))
 
 
 # Validators of the user --------------------------------------------------------------------------
@@ -357,6 +465,8 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "bytes for a str": ({"text": b"a"}, "text"),
     "a str for bytes": ({"blob": "a"}, "blob"),
     "None for bytes": ({"blob": None}, "blob"),
+    "wide items for bytes": ({"blob": array.array("H", [1, 2])}, "blob"),
+    "a view for bytes": ({"blob": memoryview(b"ab")}, "blob"),
     "no member": ({"color": "red"}, "color"),
     "an unhashable member": ({"color": []}, "color"),
     "a number for an optional str": ({"note": 5}, "note"),
@@ -370,6 +480,48 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "a list for a dict": ({"by_name": [1]}, "by_name"),
     "a dict's value": ({"by_name": {"a": 1, "b": 256}}, "by_name['b']"),
     "a dict's key": ({"by_name": {"\ud800": 1}}, "by_name[key '\\ud800']"),
+    "a number over 128 bits": ({"wide": 2**128}, "wide"),
+    "a number below 0 of 128 bits": ({"wide": -1}, "wide"),
+    "a str for 128 bits": ({"wide": "1"}, "wide"),
+    "two characters": ({"char": "ab"}, "char"),
+    "no character": ({"char": ""}, "char"),
+    "half a character": ({"char": "\ud800"}, "char"),
+    "a set's element": ({"tags": {1}}, "tags"),
+    "a surrogate in a set": ({"tags": {"\ud800"}}, "tags"),
+    "a number for a set": ({"tags": 5}, "tags"),
+    "an array too short": ({"key": b"a"}, "key"),
+    "an array too long": ({"three": [1, 2, 3, 4]}, "three"),
+    "an array's item": ({"three": [1, 2, 256]}, "three[2]"),
+    "no array at all": ({"three": None}, "three"),
+    "a list for a NumPy array": ({"data": [1.0, 2.0]}, "data"),
+    "two dimensions": ({"data": np.ones((2, 3), np.float32)}, "data"),
+    "no dimension": ({"data": np.array(1.0, np.float32)}, "data"),
+    "another dtype": ({"data": np.ones(2)}, "data"),
+    "another kind of number": ({"grid": np.ones(2, np.int8)}, "grid"),
+    "another length": ({"grid": np.ones(3, np.uint8)}, "grid"),
+    "two dimensions of that length": ({"grid": np.ones((2, 2), np.uint8)}, "grid"),
+    "a str for a path": ({"path": "a"}, "path"),
+    "a path that is no UTF-8": ({"path": Path("\udcff")}, "path"),
+    "bytes for a UUID": ({"uuid": bytes(16)}, "uuid"),
+    "a timedelta for a duration": ({"length": timedelta(1)}, "length"),
+    "a number for a duration": ({"length": 5}, "length"),
+    "a negative timedelta": ({"delta": timedelta(-1)}, "delta"),
+    "a number for a time": ({"moment": 5}, "moment"),
+    "a naive datetime": ({"when": datetime(2024, 1, 1)}, "when"),
+    "a time before 1970": ({"when": datetime(1969, 1, 1, tzinfo=UTC)}, "when"),
+    "the other address": ({"v4": IPv6Address(1)}, "v4"),
+    "a str for an address": ({"address": "1.2.3.4"}, "address"),
+    "an address with a scope": ({"address": IPv6Address("fe80::1%1")}, "address"),
+    "a tuple for a NamedTuple": ({"spot": ("a", 1)}, "spot"),
+    "a field of a NamedTuple": ({"spot": Spot("a", 256)}, "spot.level"),
+    "a field of a dataclass": ({"plain": PlainClass("a", 2**16)}, "plain.number"),
+    "another field of a dataclass": ({"plain": PlainClass(b"a", 1)}, "plain.text"),
+    "a model for a dataclass": ({"plain": Point(x=1, y=1)}, "plain"),
+    "a field in depth": (
+        {"tree": Tree(value=1, left=Tree.model_construct(value=256, left=None, right=None),
+                      right=None)},
+        "tree.left.value",
+    ),
     "None for a model": ({"point": None}, "point"),
     "a field of a model": ({"point": Point.model_construct(x=2**31, y=0)}, "point.x"),
     "another model": ({"point": Dot()}, "point"),
@@ -415,6 +567,20 @@ def test_a_member_that_is_none_names_its_enum() -> None:
         codec_of(Plain).encode(Plain.model_construct(color="red"))
 
 
+def test_bytes_in_the_place_of_numbers_are_their_numbers() -> None:
+    class Wide(BaseModel):
+        numbers: list[U32]
+
+    value = Wide(numbers=[])
+    value.numbers = b"abcd"  # type: ignore[assignment]
+    assert codec_of(Wide).encode(value) == u64(4) + b"".join(map(u32, b"abcd"))
+
+
+def test_elements_that_cannot_be_put_in_order_are_refused() -> None:
+    with pytest.raises(EncodeError, match="tags"):
+        codec_of(Plain).encode(Plain.model_construct(tags={"a", 1}))
+
+
 def test_a_field_that_is_missing_is_named() -> None:
     with pytest.raises(EncodeError, match=r"point.*'y'"):
         codec_of(Plain).encode(Plain(point=Point.model_construct(x=1)))
@@ -457,7 +623,9 @@ WRONG_VALUES: dict[str, tuple[Any, Any, str | None, str]] = {
     "another enum": (Color, Shade.RED, "", "Color"),
     "a member's value": (Color, "red", "", "Color"),
     "a tuple for a list": (list[U8], (1, 2), "", "valid list (got (1, 2))"),
-    "an item too large": (list[U8], [1, 256], "[1]", "less than or equal to 255 (got 256)"),
+    "an item too large": (list[U8], [1, 256], "[1]", "256 is no u8 (0 to 255)"),
+    "an item of another type": (list[U8], [1, "2"], "[1]", "valid integer (got '2')"),
+    "a bool among numbers": (list[U8], [1, True], "[1]", "valid integer (got True)"),
     "an item of a dict": (dict[str, U8], {"a": 256}, "a", "less than or equal to 255"),
     "an int beyond an I64": (int, 2**63, "", ""),
     "an item beyond an I64": (list[int], [1, 2**63], "[1]", ""),
@@ -492,9 +660,106 @@ def test_the_first_cause_is_kept() -> None:
 # Codecs ------------------------------------------------------------------------------------------
 
 
-def test_a_codec_is_compiled_once() -> None:
-    assert codec_of(Point) is codec_of(Point)
-    assert codec_of(list[Point]) is codec_of(list[Point])
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
+def test_a_codec_is_compiled_once_for_each_encoding(encoding: Encoding) -> None:
+    types = (Point, Figure, list[Point], PlainClass, Spot, U8, Annotated[bytes, Array(3)])
+    for annotation in types:
+        codec = codec_of(annotation, encoding)
+        assert codec_of(annotation, encoding) is codec
+        assert codec.encoding is encoding
+        others = [codec_of(annotation, other) for other in ENCODINGS if other != encoding]
+        assert codec not in others
+    assert codec_of(list[Point], encoding) is codec_of(list[Point], encoding)
+
+
+def test_the_codecs_of_more_types_than_are_kept_are_right() -> None:
+    """Types written where they are used are new each time; no other may be taken for one."""
+    for length in range(1500):
+        annotation = Annotated[bytes, Array(length % 700)]
+        assert len(codec_of(annotation).encode(bytes(length % 700))) == length % 700
+    for _ in range(3):
+        assert codec_of(list[Nothing | Point]).encode([Point(x=0, y=0)])[8:12] == u32(1)
+        assert codec_of(list[Point | Nothing]).encode([Point(x=0, y=0)])[8:12] == u32(0)
+
+
+def test_what_was_encoded_once_can_still_be_pickled_with_its_class() -> None:
+    """By value, as notebooks send classes to workers: its codecs are left behind."""
+    for annotation in (Point, Figure):
+        codec_of(annotation)
+    known = Point.__dict__["__lazyipc_codecs__"]
+    assert pickle.loads(pickle.dumps(known)) is None
+
+
+def test_a_codec_is_put_together_of_a_shape_and_its_checks() -> None:
+    def refuse(value: Any) -> Any:
+        raise ZeroDivisionError("not that")
+
+    shape = shape_of(U8)
+    assert Codec(shape).encode(7) == b"\7"
+    assert Codec(shape).decode(b"\7") == 7
+    assert Codec(shape, encoding=ENCODINGS[1]).encoding is ENCODINGS[1]
+    assert Codec(shape, offer=lambda value: value + 1).encode(7) == b"\x08"
+    assert Codec(shape, accept=lambda value: value + 1).decode(b"\7") == 8
+    assert Codec(shape, accept=refuse).encode(7) == b"\7"
+    with pytest.raises(EncodeError):
+        Codec(shape, offer=refuse).encode(7)
+    with pytest.raises(DecodeError, match="ZeroDivisionError"):
+        Codec(shape, accept=refuse).decode(b"\7")
+    with pytest.raises(TypeError):
+        Codec(shape, refuse)  # type: ignore[misc]
+
+
+@dataclasses.dataclass
+class Doubled:
+    number: U64
+    built: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        self.number *= 2
+        type(self).built += 1
+
+
+@dataclasses.dataclass
+class Pair:
+    left: Doubled
+    right: list[Doubled]
+
+
+class PairHolder(BaseModel):
+    pair: Pair
+
+
+def test_a_dataclass_is_written_as_it_is_and_its_own_code_is_not_run_again() -> None:
+    one = Doubled(5)
+    pair = Pair(one, [one])
+    values = (
+        (Doubled, one),
+        (Pair, pair),
+        (list[Doubled], [one]),
+        (PairHolder, PairHolder(pair=pair)),
+    )
+    built = Doubled.built
+    for annotation, value in values:
+        encoded = codec_of(annotation).encode(value)
+        assert encoded.replace(u64(1), b"") in (u64(10), u64(10) * 2)
+    assert Doubled.built == built
+    assert codec_of(Doubled).decode(u64(10)).number == 20  # it is built then
+
+
+def test_an_instance_of_a_dataclass_of_its_own_kind_is_no_other() -> None:
+    """What the derived class adds would be left out in silence."""
+
+    @dataclasses.dataclass
+    class Base:
+        x: U8
+
+    @dataclasses.dataclass
+    class Derived(Base):
+        y: U8
+
+    for annotation, value in ((Base, Derived(1, 2)), (list[Base], [Derived(1, 2)])):
+        with pytest.raises(EncodeError, match=r"Base is wanted, .*Derived given"):
+            codec_of(annotation).encode(value)
 
 
 def test_a_subclass_has_a_codec_of_its_own() -> None:
@@ -518,6 +783,24 @@ def test_unions_keep_the_order_in_which_they_are_written() -> None:
     assert codec_of(Second | First).encode(First()) == u32(1)
     assert codec_of(list[Second | First]).encode([First()]) == u64(1) + u32(1)
     assert codec_of(list[First | Second]).encode([First()]) == u64(1) + u32(0)
+
+
+def named_item(number: Any) -> Any:
+    return dataclasses.make_dataclass("Item", [("x", number)])
+
+
+def test_unions_of_classes_of_one_name_keep_their_order_too() -> None:
+    """Such unions are equal and print alike."""
+    one, other = named_item(U8), named_item(U16)
+    for annotation, value, expected in (
+        (one | other, one(1), u32(0) + b"\1"),
+        (other | one, one(1), u32(1) + b"\1"),
+        (one | other, other(1), u32(1) + b"\1\0"),
+        (other | one, other(1), u32(0) + b"\1\0"),
+    ):
+        assert codec_of(annotation).encode(value) == expected
+        assert codec_of(list[annotation]).encode([value]) == u64(1) + expected
+        assert codec_of(list[annotation]).decode(u64(1) + expected) == [value]
 
 
 def test_a_variant_by_itself_has_no_index() -> None:

@@ -36,7 +36,7 @@ from tests.core.connection_pair import (
     request_bytes,
     whole,
 )
-from tests.core.invented_types import THOROUGH
+from tests.core.matrix import THOROUGH
 
 OPEN_CALLS = range(1, 5)
 COMMANDS = [Stop, Add, Say, Ask]

@@ -21,7 +21,7 @@ from lazyipc._core.framing import (
     tell_wire,
 )
 from lazyipc.errors import MessageTooLarge, RemoteProtocolError
-from tests.core.invented_types import THOROUGH
+from tests.core.matrix import THOROUGH
 
 STARTS = [bytes((first, second)) for first in range(256) for second in range(256)]
 FRAMED_START = b"\xff\x4c"

@@ -11,19 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from lazyipc import F32, F64, I8, I16, I32, I64, U8, U16, U32, U64
+from lazyipc import F32, F64, I8, I16, I32, I64, I128, U8, U16, U32, U64, U128
 from lazyipc._core.scalars import FORMATS, Number, round_f32
-from tests.core.invented_types import THOROUGH
+from tests.core.matrix import THOROUGH
 
 INTEGERS: dict[str, tuple[Any, int, int, int]] = {
     "u8": (U8, 1, 0, 255),
     "u16": (U16, 2, 0, 65_535),
     "u32": (U32, 4, 0, 4_294_967_295),
     "u64": (U64, 8, 0, 18_446_744_073_709_551_615),
+    "u128": (U128, 16, 0, 340_282_366_920_938_463_463_374_607_431_768_211_455),
     "i8": (I8, 1, -128, 127),
     "i16": (I16, 2, -32_768, 32_767),
     "i32": (I32, 4, -2_147_483_648, 2_147_483_647),
     "i64": (I64, 8, -9_223_372_036_854_775_808, 9_223_372_036_854_775_807),
+    "i128": (
+        I128,
+        16,
+        -170_141_183_460_469_231_731_687_303_715_884_105_728,
+        170_141_183_460_469_231_731_687_303_715_884_105_727,
+    ),
 }
 FLOATS: dict[str, tuple[Any, int]] = {"f32": (F32, 4), "f64": (F64, 8)}
 
@@ -51,7 +58,8 @@ def test_an_integer_has_the_bounds_of_its_width(name: str) -> None:
     assert get_args(annotation)[0] is int
     for value in (low, high):
         assert checked(annotation).validate_python(value) == value
-        assert struct.unpack(f"<{number.format}", struct.pack(f"<{number.format}", value))
+        if number.format:
+            assert struct.unpack(f"<{number.format}", struct.pack(f"<{number.format}", value))
     for value in (low - 1, high + 1):
         with pytest.raises(ValidationError):
             checked(annotation).validate_python(value)
@@ -66,7 +74,7 @@ def test_a_float_has_its_width(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["5", 5.0, True, None, b"5"])
-@pytest.mark.parametrize("annotation", [U8, I64, Annotated[U8, Field(gt=1)]])
+@pytest.mark.parametrize("annotation", [U8, I64, U128, Annotated[U8, Field(gt=1)]])
 def test_what_is_no_int_is_refused(annotation: Any, value: object) -> None:
     with pytest.raises(ValidationError):
         checked(annotation).validate_python(value)

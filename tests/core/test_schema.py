@@ -4,29 +4,63 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Annotated, Any, ForwardRef
+from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from pydantic import BaseModel, create_model
 
-from lazyipc import F32, U8, U16, U64, Command, Response, TaggedUnion
+from lazyipc import (
+    F32,
+    F64,
+    I128,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    Array,
+    Char,
+    Command,
+    Duration,
+    Response,
+    SystemTime,
+    TaggedUnion,
+    Vec,
+)
 from lazyipc._core import schema
+from lazyipc._core.annotation import shape_of
 from lazyipc._core.catalog import Catalog, Reply, entry_of
-from lazyipc._core.shape import shape_of
-from tests.core.invented_types import (
-    THOROUGH,
+from tests.core.declared_types import (
+    Block,
+    Chain,
+    Checked,
     Color,
+    Crate,
     Disc,
+    Expression,
     Figure,
+    Folder,
+    Knot,
     Label,
+    Linked,
+    Negated,
+    Nested,
     Nothing,
+    Plain,
     Point,
     Renamed,
-    Row,
-    invented_rows,
+    Spot,
+    Tree,
 )
+from tests.core.invented_types import invented_rows
+from tests.core.matrix import MATRIX, THOROUGH, Row
 
 # Vectors, worked out by hand from docs/protocol.md ------------------------------------------------
 
@@ -36,6 +70,15 @@ FIGURE = (
     '[2,"a label",[["size","u8"],["text","str"],["color",["option",'
     '["enum",["RED","GREEN","BLUE"]]]]]]]]'
 )
+
+
+class Pick(TaggedUnion):
+    pass
+
+
+class Left(Pick):
+    pass
+
 
 DESCRIPTIONS: dict[str, tuple[Any, str]] = {
     "u8": (U8, '"u8"'),
@@ -56,6 +99,73 @@ DESCRIPTIONS: dict[str, tuple[Any, str]] = {
     "model": (Point, '["struct",[["x","i32"],["y","i32"]]]'),
     "model without fields": (Nothing, '["struct",[]]'),
     "model with aliases": (Renamed, '["struct",[["kind","u8"],["items",["vec","str"]]]]'),
+    "char": (Char, '"char"'),
+    "128 bits": (tuple[U128, I128], '["tuple",["u128","i128"]]'),
+    "set": (set[U8], '["set","u8"]'),
+    "frozenset": (frozenset[str], '["set","str"]'),
+    "array": (Annotated[list[U16], Array(4)], '["array","u16",4]'),
+    "array of bytes": (Annotated[bytes, Array(32)], '["array","u8",32]'),
+    "array of arrays": (
+        Annotated[tuple[Annotated[bytes, Array(2)], ...], Array(3)],
+        '["array",["array","u8",2],3]',
+    ),
+    "NumPy vector": (Annotated[np.ndarray, Vec(F64)], '["vec","f64"]'),
+    "NumPy array": (Annotated[np.ndarray, Array(3, U8)], '["array","u8",3]'),
+    "path": (Path, '"path"'),
+    "uuid": (UUID, '"uuid"'),
+    "durations": (tuple[Duration, timedelta], '["tuple",["duration","duration"]]'),
+    "times": (tuple[SystemTime, datetime], '["tuple",["systemtime","systemtime"]]'),
+    "addresses": (tuple[IPv4Address, IPv6Address], '["tuple",["ipv4addr","ipv6addr"]]'),
+    "address": (
+        IPv4Address | IPv6Address,
+        '["choice",[[0,"V4","ipv4addr"],[1,"V6","ipv6addr"]]]',
+    ),
+    "dataclass": (Plain, '["struct",[["text","str"],["number","u16"]]]'),
+    "dataclass with aliases": (Checked, '["struct",[["number","u8"],["level","i64"]]]'),
+    "NamedTuple": (Spot, '["struct",[["name","str"],["level","u8"]]]'),
+    "generic model": (Crate[U8], '["struct",[["item","u8"],["more",["vec","u8"]]]]'),
+    "union of dataclasses": (
+        Plain | Nothing,
+        '["choice",[[0,"Plain",[["text","str"],["number","u16"]]],[1,"Nothing",[]]]]',
+    ),
+    "recursive model": (
+        Tree,
+        '["struct",[["value","u8"],["left",["option",["up",2]]],["right",["option",["up",2]]]]]',
+    ),
+    "recursive model in a list": (
+        list[Chain],
+        '["vec",["struct",[["value","u8"],["next",["option",["up",2]]]]]]',
+    ),
+    "mutual recursion": (
+        Folder,
+        '["struct",[["name","str"],["entries",["vec",["struct",'
+        '[["size","u16"],["folder",["option",["up",4]]]]]]]]]',
+    ),
+    "recursive NamedTuple": (Knot, '["struct",[["value","u8"],["rest",["vec",["up",2]]]]]'),
+    "recursive alias": (Nested, '["vec",["up",1]]'),
+    "recursive alias of a tuple": (Linked, '["tuple",["i16",["option",["up",2]]]]'),
+    "recursive family": (
+        Expression,
+        '["choice",[[0,"Constant",[["value","i16"]]],[1,"Negated",[["item",["see",0]]]],'
+        '[2,"Summed",[["items",["vec",["see",0]]],["note",["option","str"]]]]]]',
+    ),
+    "variant of a recursive family": (
+        Negated,
+        '["struct",[["item",["choice",[[0,"Constant",[["value","i16"]]],'
+        '[1,"Negated",[["item",["see",0]]]],'
+        '[2,"Summed",[["items",["vec",["see",0]]],["note",["option","str"]]]]]]]]]',
+    ),
+    "family twice": (tuple[Figure, Figure], f'["tuple",[{FIGURE},["see",0]]]'),
+    "two families": (
+        tuple[Pick, Figure, Pick, Figure],
+        f'["tuple",[["choice",[[0,"Left",[]]]],{FIGURE},["see",0],["see",1]]]',
+    ),
+    "dataclass and family": (
+        Block,
+        '["struct",[["steps",["vec",["choice",[[0,"Call",[["chain",["struct",[["value","u8"],'
+        '["next",["option",["up",2]]]]]],["block",["option",["struct",[["steps",["vec",["see",0]]]]'
+        "]]]]]]]]]]]",
+    ),
     "family": (Figure, FIGURE),
     "union": (
         Nothing | Point,
@@ -68,6 +178,39 @@ DESCRIPTIONS: dict[str, tuple[Any, str]] = {
 def test_a_type_has_its_canonical_description(name: str) -> None:
     annotation, expected = DESCRIPTIONS[name]
     assert schema.canonical(schema.describe(shape_of(annotation))).decode("ascii") == expected
+
+
+@pytest.mark.parametrize("row", MATRIX, ids=str)
+def test_each_row_has_a_description_that_can_be_told(row: Row) -> None:
+    described = schema.describe(shape_of(row.annotation))
+    assert json.loads(schema.canonical(described)) == described
+    assert schema.text_of(described)
+    assert schema.describe(shape_of(row.annotation)) == described
+
+
+def test_what_stands_around_a_recursive_type_changes_nothing_in_it() -> None:
+    alone = schema.describe(shape_of(Tree))
+    for annotation, inner in (
+        (list[Tree], lambda described: described[1]),
+        (dict[str, Tree], lambda described: described[2]),
+        (tuple[U8, Tree], lambda described: described[1][1]),
+        (Tree | None, lambda described: described[1]),
+    ):
+        assert inner(schema.describe(shape_of(annotation))) == alone
+
+
+def test_a_class_in_itself_and_one_beside_it_are_told_apart() -> None:
+    """`up` counts outwards, so each place of a type inside itself may have another number."""
+    Inner = create_model("Inner", again=(ForwardRef("list[Outer]"), ...))  # noqa: N806
+    Outer = create_model(  # noqa: N806
+        "Outer", inner=(Inner, ...), beside=(list[ForwardRef("Outer")], ...)
+    )
+    Inner.model_rebuild(_types_namespace={"Outer": Outer})
+    Outer.model_rebuild(_types_namespace={"Outer": Outer})
+    assert schema.describe(shape_of(Outer)) == [
+        "struct",
+        [["inner", ["struct", [["again", ["vec", ["up", 3]]]]]], ["beside", ["vec", ["up", 2]]]],
+    ]
 
 
 def test_canonical_bytes_are_ascii_without_white_space() -> None:
@@ -193,6 +336,20 @@ def test_every_change_of_a_command_changes_its_fingerprint() -> None:
         (dict[str, U8], list[tuple[str, U8]]),
         (Nothing | Point, Point | Nothing),
         (create_model("E", e=(Color, ...)), create_model("E", e=(U8, ...))),
+        (list[U8], set[U8]),
+        (list[U8], Annotated[list[U8], Array(3)]),
+        (Annotated[list[U8], Array(2)], Annotated[list[U8], Array(3)]),
+        (Annotated[list[U8], Array(2)], tuple[U8, U8]),
+        (str, Char),
+        (str, Path),
+        (bytes, UUID),
+        (tuple[U64, U32], Duration),
+        (Duration, SystemTime),
+        (IPv4Address, IPv6Address),
+        (IPv4Address, IPv4Address | IPv6Address),
+        (Annotated[bytes, Array(4)], IPv4Address),
+        (Chain, create_model("Chain", value=(U8, ...), next=(U8 | None, ...))),
+        (tuple[Figure, Figure], tuple[Figure, Expression]),
     ],
 )
 def test_a_change_in_depth_changes_the_fingerprint(before: Any, after: Any) -> None:
@@ -210,9 +367,21 @@ def test_what_the_wire_does_not_see_changes_no_fingerprint() -> None:
     assert prints_of(command_set(("Ask", {"m": left}, left))) == prints_of(
         command_set(("Ask", {"m": right}, right))
     )
-    assert prints_of(command_set(("Ask", {"m": list[U8]}, None))) == prints_of(
-        command_set(("Ask", {"m": tuple[U8, ...]}, None))
-    )
+    for one, other in (
+        (list[U8], tuple[U8, ...]),
+        (set[U8], frozenset[U8]),
+        (list[F64], Annotated[np.ndarray, Vec(F64)]),
+        (Annotated[list[U8], Array(3)], Annotated[bytes, Array(3)]),
+        (Annotated[tuple[F64, ...], Array(3)], Annotated[np.ndarray, Array(3, F64)]),
+        (timedelta, Duration),
+        (datetime, SystemTime),
+        (IPv4Address | IPv6Address, IPv6Address | IPv4Address),
+        (Plain, create_model("Model", text=(str, ...), number=(U16, ...))),
+        (Spot, create_model("Model", name=(str, ...), level=(U8, ...))),
+    ):
+        assert prints_of(command_set(("Ask", {"m": one}, one))) == prints_of(
+            command_set(("Ask", {"m": other}, other))
+        )
 
 
 def answers(*names: str) -> Any:
@@ -343,6 +512,15 @@ def test_a_response_that_changed_its_fields_is_told_as_different() -> None:
         (Point, "{x: i32, y: i32}"),
         (Nothing, "{}"),
         (Nothing | Point, "Nothing {} | Point {x: i32, y: i32}"),
+        (Annotated[bytes, Array(4)], "array[u8, 4]"),
+        (set[Path], "set[path]"),
+        (IPv4Address | IPv6Address, "V4 ipv4addr | V6 ipv6addr"),
+        (Tree, "{value: u8, left: option[up[2]], right: option[up[2]]}"),
+        (
+            Expression,
+            "Constant {value: i16} | Negated {item: see[0]} | "
+            "Summed {items: vec[see[0]], note: option[str]}",
+        ),
     ],
 )
 def test_a_description_is_told_as_people_write_types(annotation: Any, text: str) -> None:

@@ -13,7 +13,7 @@ from lazyipc._core.catalog import (
     Entry,
     entry_of,
 )
-from lazyipc._core.codec import DEFAULT_ELEMENTS, DEFAULT_MESSAGE_BYTES, Extent
+from lazyipc._core.codec import DEFAULT_DEPTH, DEFAULT_ELEMENTS, DEFAULT_MESSAGE_BYTES, Extent
 from lazyipc._core.events import Rejected, Requested
 from lazyipc._core.failure import failure_of
 from lazyipc._core.framing import (
@@ -53,6 +53,7 @@ class ServerConnection:
         wires: what clients may speak.
         message_bytes: the longest message, either way.
         elements: how many elements the sequences of one message may have together.
+        depth: how many times a recursive type may stand inside itself in a command.
         clock: the identity of the clock that deadlines are compared with.
     """
 
@@ -60,6 +61,7 @@ class ServerConnection:
         "_by_fingerprint",
         "_catalog",
         "_clock",
+        "_depth",
         "_elements",
         "_extent",
         "_message_bytes",
@@ -80,6 +82,7 @@ class ServerConnection:
         *,
         message_bytes: int = DEFAULT_MESSAGE_BYTES,
         elements: int = DEFAULT_ELEMENTS,
+        depth: int = DEFAULT_DEPTH,
         clock: bytes = UNKNOWN_CLOCK,
     ) -> None:
         self._catalog = catalog
@@ -87,6 +90,7 @@ class ServerConnection:
         self._wires = wires
         self._message_bytes = message_bytes
         self._payload_bytes = message_bytes + REQUEST_EXTRA_BYTES
+        self._depth = depth
         self._elements = elements
         self._clock = clock
         self._received_ns = 0
@@ -144,10 +148,14 @@ class ServerConnection:
             return Rejected(call, self._catalog.mismatch(fingerprint))
         try:
             if size < VIEW_BYTES:
-                command = entry.codec.decode(data, start + REQUEST_BYTES, end, self._elements)
+                command = entry.codec.decode(
+                    data, start + REQUEST_BYTES, end, self._elements, self._depth
+                )
             else:
                 with memoryview(data) as view:
-                    command = entry.codec.decode(view, start + REQUEST_BYTES, end, self._elements)
+                    command = entry.codec.decode(
+                        view, start + REQUEST_BYTES, end, self._elements, self._depth
+                    )
         except RemoteProtocolError as error:
             return Rejected(call, error)
         self._open[call] = entry
@@ -187,7 +195,10 @@ class ServerConnection:
         data = self.buffer.data
         if self._extent is None:
             self._extent = pair.command.extent(
-                data, limit_bytes=self._message_bytes, elements=self._elements
+                data,
+                limit_bytes=self._message_bytes,
+                elements=self._elements,
+                depth=self._depth,
             )
         end = self._extent.find(data)
         if end is None:
@@ -195,7 +206,7 @@ class ServerConnection:
             return None
         self.wanted_bytes = 0
         self.buffer.start = len(data)
-        command = pair.command.decode(data, 0, end, self._elements)
+        command = pair.command.decode(data, 0, end, self._elements, self._depth)
         self._open[0] = entry_of(command.__class__)
         return Requested(0, command, None)
 

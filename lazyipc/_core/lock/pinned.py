@@ -1,0 +1,121 @@
+"""The schema lock: what programs already out there depend on in a family.
+
+It holds everything that fingerprints are made from, expanded to the last field, and the variant
+indices, which no fingerprint sees. Knows families; not the lock's text, and not what breaks whom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lazyipc._core.catalog import Catalog, Reply
+from lazyipc._core.command import Command, command_models, common_response, response_type
+from lazyipc._core.family import family_of
+from lazyipc._core.schema import Description
+from lazyipc.errors import SchemaError
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A command, or one variant of a family, as it travels.
+
+    Args:
+        index: its place on the bare wire; None for a set of one, which has none.
+        fields: pairs of name and description, in order.
+        returns: what a command returns; None for a variant.
+    """
+
+    name: str
+    index: int | None
+    fields: list[Any]
+    returns: Description | None = None
+
+    @property
+    def structure(self) -> Description:
+        """The fields as one description."""
+        return ["struct", self.fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What peers of one command set, or one family of data, depend on.
+
+    Descriptions are those of `_core.schema`, but that `["family", name]` has a number behind it,
+    because two families that commands return may share a name.
+
+    Args:
+        commands: in the order of their indices; none for a family of data.
+        families: by name and number, the variants of each family that is returned by its root.
+        bare: what every command returns on the bare wire; None where that wire cannot be spoken.
+    """
+
+    commands: tuple[Pinned, ...] = ()
+    families: dict[tuple[str, int], tuple[Pinned, ...]] = field(default_factory=dict)
+    bare: Description | None = None
+
+
+def lock_of(family: type) -> Lock:
+    """The lock of a family as it is declared; seals it.
+
+    Args:
+        family: the root of a command set, or its one model; or the root of any other family.
+
+    Raises:
+        SchemaError: it cannot travel; says which type and why.
+    """
+    models, known = command_models(family), _Families()
+    if _is_data(family, models):
+        if models == [family]:
+            raise SchemaError(f"{family.__qualname__} has no variants; import what defines them")
+        known.returned(family)
+        return Lock(families=known.variants)
+    returned = {model: response_type(model) for model in models}
+    commands = [
+        Pinned(e.name, _index_of(e.model), e.description[2], known.returned(returned[e.model]))
+        for e in Catalog(family).by_fingerprint.values()
+    ]
+    commands.sort(key=lambda command: command.index or 0)
+    try:
+        bare = known.returned(common_response(list(returned.values())))
+    except SchemaError:  # not one type: what a server says when it is asked to take this wire
+        bare = None
+    return Lock(tuple(commands), known.variants, bare)
+
+
+def _is_data(family: type, models: list[Any]) -> bool:
+    return (
+        family_of(family) is not None
+        and not issubclass(family, Command)
+        and not any(hasattr(model, "process") for model in models)
+    )
+
+
+def _index_of(model: type) -> int | None:
+    family = family_of(model)
+    variant = family.variant_of(model) if family is not None else None
+    return None if variant is None else variant.index
+
+
+class _Families:
+    """The families met so far, numbered where they share a name."""
+
+    def __init__(self) -> None:
+        self.variants: dict[tuple[str, int], tuple[Pinned, ...]] = {}
+        self._roots: dict[type, tuple[str, int]] = {}
+
+    def returned(self, annotation: Any) -> Description:
+        """The description of what is returned; keeps the variants of a family's root."""
+        description = Reply(annotation).description
+        family = family_of(annotation)
+        if family is None or description[0] != "family":
+            return description
+        if family.root not in self._roots:
+            variants = [
+                Pinned(variant.name, variant.index, Reply(variant.model).description[2])  # type: ignore[arg-type]
+                for variant in sorted(family.seal(), key=lambda variant: variant.index)
+            ]
+            number = 1 + sum(name == family.name for name, _ in self.variants)
+            self._roots[family.root] = family.name, number
+            self.variants[family.name, number] = tuple(variants)
+        return ["family", *self._roots[family.root]]
