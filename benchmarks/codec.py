@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Iterator
 
 from benchmarks.messages import Add
-from benchmarks.rounds import Row, cost_row, interleave, speed_row, timed
+from benchmarks.rounds import Row, cost_row, interleave, repeated, speed_row
 from lazyipc._core.codec import codec_of
 from lazyipc.bincode import construct_for
-
-PER_ROUND = 2000
-PER_CONSTRUCT_ROUND = 50
 
 
 def rows(seconds: float) -> Iterator[Row]:
@@ -29,19 +25,7 @@ def rows(seconds: float) -> Iterator[Row]:
 
     if not ours() == interpreted() == command:
         raise RuntimeError("a message came back changed")
-    pair = interleave(
-        _round(ours, PER_ROUND), _round(lambda: validate({"a": 1, "b": 2}), PER_ROUND), seconds / 2
-    )
+    pair = interleave(repeated(ours), repeated(lambda: validate({"a": 1, "b": 2})), seconds / 2)
     yield cost_row("codec, against one validation", pair, at_most=2)
-    pair = interleave(
-        _round(ours, PER_ROUND), _round(interpreted, PER_CONSTRUCT_ROUND), seconds / 2
-    )
+    pair = interleave(repeated(ours), repeated(interpreted), seconds / 2)
     yield speed_row("codec, against construct", pair, at_least=8)
-
-
-def _round(step: Callable[[], object], count: int) -> Callable[[], float]:
-    def run() -> None:
-        for _ in repeat(None, count):
-            step()
-
-    return lambda: timed(run, count)

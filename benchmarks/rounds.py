@@ -11,11 +11,15 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 
 Round = Callable[[], float]
 """Runs one short round and returns the seconds one operation took."""
 
 FEWEST_ROUNDS = 5
+
+ROUND_SECONDS = 0.005
+"""How long a round of `repeated` takes at least: far above the clock's steps, far below drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Row:
     raw: str
     ratio: float
     aim: str
-    met: bool
+    """Empty where there is none."""
+    met: bool | None
     spread: tuple[float, float]
     """The quartiles of the ratio."""
 
@@ -65,6 +70,23 @@ def timed(step: Callable[[], object], count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
+def repeated(step: Callable[[], object]) -> Round:
+    """Rounds of a step, done so often in each that it takes `ROUND_SECONDS` at least."""
+
+    def run(count: int) -> float:
+        return timed(lambda: _call_often(step, count), count)
+
+    count = 1
+    while run(count) * count < ROUND_SECONDS:
+        count *= 2
+    return lambda: run(count)
+
+
+def _call_often(step: Callable[[], object], count: int) -> None:
+    for _ in repeat(None, count):
+        step()
+
+
 def quartiles(numbers: list[float]) -> tuple[float, float, float]:
     """The lower quartile, the median and the upper quartile."""
     low, middle, high = statistics.quantiles(numbers, n=4)
@@ -79,11 +101,11 @@ def cost_row(name: str, pair: Pair, *, at_most: float) -> Row:
     return Row(name, ours, raw, ratio, f"≤ {at_most:g} ×", met, (low, high))
 
 
-def speed_row(name: str, pair: Pair, *, at_least: float) -> Row:
-    """A row whose aim is to be at least so many times as fast as the baseline."""
+def speed_row(name: str, pair: Pair, *, at_least: float | None = None) -> Row:
+    """A row whose aim is to be at least so many times as fast as the baseline; None for no aim."""
     low, ratio, high = quartiles([1 / ratio for ratio in pair.ratios])
-    met = ratio >= at_least
-    return Row(name, rate(pair.ours), rate(pair.raw), ratio, f"≥ {at_least:g} ×", met, (low, high))
+    aim, met = ("", None) if at_least is None else (f"≥ {at_least:g} ×", ratio >= at_least)
+    return Row(name, rate(pair.ours), rate(pair.raw), ratio, aim, met, (low, high))
 
 
 def rate_row(name: str, pair: Pair, *, at_least_per_second: int) -> Row:
