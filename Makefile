@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench fuzz format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lazyipc needs Python >= 3.11; set PYTHON=...")'
@@ -25,12 +25,15 @@ check: $(STAMP)  ## lint, types, documents
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q README.md docs tests/test_documents.py
 
-bench: $(STAMP)  ## ratios against raw baselines of the same run; BENCH="--quick" for under a minute
+bench: $(STAMP)  ## ratios against raw baselines of the same run; BENCH="--quick" for about a minute
 	$(BIN)/python -m benchmarks $(BENCH)
+
+fuzz: $(STAMP)  ## invented types and forged bytes for a minute; FUZZ="--seconds 600 --seed 7"
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) dist tests/interop/peer/target
+	rm -rf $(VENV) dist tests/interop/peer/target tests/interop/bytes/target
