@@ -42,6 +42,7 @@ __all__ = [
     "Explanation",
     "construct_for",
     "decode",
+    "decode_from_slice",
     "encode",
     "explain",
 ]
@@ -140,19 +141,37 @@ def decode(data: bytes | bytearray | memoryview, type: Any, config: Config = LEG
     lazyipc.errors.DecodeError: byte 0, message: a bool is 0 or 1, not 2
     """
     codec = _codec(type, config)
+    if config.allow_trailing:
+        return decode_from_slice(data, type, config)[0]
     if data.__class__ is bytes:
-        return _decode(data, codec, config)
-    with memoryview(data) as view, view.cast("B") as held:
-        return _decode(held, codec, config)
-
-
-def _decode(data: Any, codec: Codec[Any], config: Config) -> Any:
-    if not config.allow_trailing:
         _refuse_over(len(data), config)
         return codec.decode(data, 0, None, config.elements, config.depth)
-    value, size_bytes = codec.decode_first(data, config.elements, config.depth)
+    with memoryview(data) as view, view.cast("B") as held:
+        _refuse_over(len(held), config)
+        return codec.decode(held, 0, None, config.elements, config.depth)
+
+
+def decode_from_slice(
+    data: bytes | bytearray | memoryview, type: Any, config: Config = LEGACY
+) -> tuple[Any, int]:
+    """Decode the value that bytes begin with; it and how many bytes it took.
+
+    For values that stand one behind the other, as in a file.
+
+    Raises:
+        DecodeError, MessageTooLarge, SchemaError, TypeError: as `decode`.
+
+    Source: bincode 2, `decode_from_slice`.
+
+    >>> from lazyipc import U8
+    >>> decode_from_slice(b"\\x07\\x08\\x09", U8)
+    (7, 1)
+    """
+    codec = _codec(type, config)
+    with memoryview(data) as view, view.cast("B") as held:
+        value, size_bytes = codec.decode_first(held, config.elements, config.depth)
     _refuse_over(size_bytes, config)
-    return value
+    return value, size_bytes
 
 
 def construct_for(type: Any, config: Config = LEGACY) -> construct.Construct:

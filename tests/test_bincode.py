@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import construct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import core_schema
 
-from lazyipc import U8, U16, U32, TaggedUnion, bincode
+from lazyipc import U8, U16, U32, Array, TaggedUnion, bincode
+from lazyipc._core.codec import codec_of
 from lazyipc.bincode import LEGACY, STANDARD, Config
 from lazyipc.errors import DecodeError, EncodeError, MessageTooLarge, SchemaError
 
@@ -352,3 +355,86 @@ def test_a_construct_can_be_part_of_another() -> None:
     layout = construct.Struct("before" / construct.Byte, "pixel" / bincode.construct_for(Pixel))
     parsed = layout.parse(b"\7" + struct.pack("<HH", 1, 2))
     assert (parsed.before, parsed.pixel) == (7, Pixel(x=1, y=2))
+
+
+# What was found by use ---------------------------------------------------------------------------
+
+
+class Twice(TaggedUnion):
+    """A family with a variant that no code can be made for."""
+
+
+class Endless(Twice):
+    x: Annotated[list[None], Array(2000)]
+
+
+class Fine(Twice):
+    y: U8
+
+
+def test_a_type_that_was_refused_once_is_refused_again() -> None:
+    for _ in range(2):
+        with pytest.raises(SchemaError, match="take no bytes"):
+            bincode.encode([Fine(y=1)], list[Twice])
+
+
+def test_the_given_value_travels_and_not_what_its_validators_make_of_it() -> None:
+    raised = Annotated[U8, AfterValidator(lambda value: value + 1)]
+    assert bincode.encode(1, raised) == b"\1"
+    assert bincode.decode(b"\1", raised) == 2
+
+
+@dataclass
+class OwnSchema:
+    a: U8
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(lambda value: value)
+
+
+def test_a_dataclass_with_a_schema_of_its_own_is_refused() -> None:
+    with pytest.raises(SchemaError, match="use a model"):
+        bincode.encode(OwnSchema(1), OwnSchema)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: bincode.encode([1], bincode.STANDARD),
+    lambda: bincode.encode([1], bincode.STANDARD, list[U8]),
+    lambda: bincode.decode(b"", bincode.STANDARD),
+    lambda: bincode.explain(b"", bincode.STANDARD),
+    lambda: bincode.construct_for(bincode.STANDARD),
+])  # fmt: skip
+def test_a_configuration_in_the_place_of_the_type_is_told(call: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match="the type comes before the configuration"):
+        call()
+
+
+def test_what_stands_behind_a_message_says_nothing_of_it() -> None:
+    class Number(TaggedUnion):
+        """A family of one."""
+
+    class Small(Number):
+        value: Annotated[U8, Field(le=100)]
+
+    codec = codec_of(Number)
+    with pytest.raises(DecodeError, match="needs 1 bytes, 0 are left"):
+        codec.decode(memoryview(b"\0\0\0\0\xf0"), 0, 4)
+
+
+def test_buffers_are_let_go_of_before_an_error_is_handled() -> None:
+    received = bytearray(b"\2")
+    with pytest.raises(DecodeError):
+        bincode.decode(received, bool)
+    received.append(0)
+
+
+def test_values_are_taken_from_bytes_one_by_one() -> None:
+    data = bincode.encode("a", str, STANDARD) + bincode.encode("bc", str, STANDARD)
+    assert bincode.decode_from_slice(data, str, STANDARD) == ("a", 2)
+    assert bincode.decode_from_slice(bytearray(data)[2:], str, STANDARD) == ("bc", 3)
+    with pytest.raises(DecodeError) as caught:
+        bincode.decode_from_slice(data[:4], list[str], STANDARD)
+    assert caught.value.offset == 2
+    with pytest.raises(MessageTooLarge):
+        bincode.decode_from_slice(data, str, replace(STANDARD, limit_bytes=1))

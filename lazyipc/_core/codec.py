@@ -106,7 +106,9 @@ class Codec(Generic[T]):
             if value.__class__ is self._model:
                 return self._encode(value, depth)
             if self._model is None:
-                return self._encode(self._offer(value) if self._offer else value, depth)
+                if self._offer is not None:
+                    self._offer(value)  # the given value travels, not what validators make of it
+                return self._encode(value, depth)
             if takes_the_place_of(value.__class__, self._model):
                 return self._encode(value, depth)
         except Exception as error:
@@ -187,7 +189,7 @@ class Codec(Generic[T]):
             return EncodeError(NO_STACK)
         if isinstance(error, ValidationError) and self._offer is not None:
             try:
-                value = self._offer(value)
+                self._offer(value)
             except ValidationError as refused:
                 loc, reason = first_complaint(refused)
                 return EncodeError(reason, path=path_of(loc))

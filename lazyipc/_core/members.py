@@ -202,7 +202,10 @@ def substitute(hint: Any, arguments: Mapping[Any, Any]) -> Any:
     inner = tuple(substitute(arg, arguments) for arg in args)
     if origin in (typing.Union, types.UnionType):
         return typing.Union[inner]  # noqa: UP007 as many as there are
-    return origin[inner] if inner else hint
+    try:
+        return origin[inner] if inner else hint
+    except TypeError:  # no type of a value, such as an Unpack; whoever lays it out refuses it
+        return hint
 
 
 def complete(model: type[BaseModel]) -> type[BaseModel]:

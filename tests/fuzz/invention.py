@@ -165,7 +165,7 @@ class Inventor:
     def sequence(self, depth: int, above: Above) -> Node:
         kind = self.random.choice((c.LIST, c.LIST, c.TUPLE))
         if self.chance(0.25):
-            length = 1500 if self.chance(0.03) else self.random.choice(LENGTHS)
+            length = 900 if self.chance(0.03) else self.random.choice(LENGTHS)
             item = self.leaf() if length > 3 else self.type(depth, above)
             return Node(kind, (item,), options=length)
         return Node(kind, (self.type(depth, _guarded(above)),))

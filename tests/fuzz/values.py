@@ -20,6 +20,8 @@ UNEQUAL = (F32_LEAF, *F64_LEAVES, NUMPY, DATACLASS, PYDANTIC_DATACLASS)
 """What Python's `==` may deny though it is the same: NaN, arrays, dataclasses with eq=False."""
 DEEP_SHARE = 0.1
 """How often a value goes as deep as any may."""
+ELEMENTS = 1_000_000_000
+"""Encode counts no elements, and one without bytes costs a decoder a thousand others."""
 CUTS = 6
 """At how many places a longer message is cut."""
 
@@ -32,7 +34,8 @@ def check_values(made: Made, random: Random, count: int) -> int:
         with roomy():
             value = made.draw(random, deepest=depth - 2 if is_deep else None)
         for config in CONFIGS:
-            _Trip(made, random, replace(config, depth=depth), value).check()
+            roomy_config = replace(config, depth=depth, elements=ELEMENTS)
+            _Trip(made, random, roomy_config, value).check()
     return count * len(CONFIGS)
 
 

@@ -34,6 +34,7 @@ from lazyipc._core.layout.rule import (
 from lazyipc._core.members import complete
 from lazyipc._core.shape import Shape
 from lazyipc._core.source import DecodeSource, EncodeSource, PartRefused
+from lazyipc.errors import SchemaError
 
 # Classes: their fields -------------------------------------------------------------------------
 
@@ -110,6 +111,11 @@ def _fields_schema(schema: dict[str, Any]) -> tuple[Any, Any]:
     config: dict[str, Any] = {}
     while inner["type"] != "dataclass-args":
         config = inner.get("config") or config
+        if not {"schema", "schema_ref"} & inner.keys():
+            raise SchemaError(
+                "a dataclass that pydantic builds by a schema of its own has no fields that can be "
+                "checked; use a model"
+            )
         inner = by_name[inner["schema_ref"]] if "schema_ref" in inner else inner["schema"]
     return {"type": "definitions", "schema": inner, "definitions": definitions}, config
 
@@ -128,6 +134,7 @@ def _instance(shape: shapes.Structure, source: DecodeSource) -> str:
     start, made = source.here(), source.name()
     plain = _plain_fields(shape, source)
     source.flush()
+    source.check("o > end")  # what stands behind the message is nobody's to judge
     with source.block("try:"):
         source.line(f"{made} = {source.constant(validator_of(shape))}({plain})")
     with source.block(f"except {source.constant(ValidationError)} as error:"):
