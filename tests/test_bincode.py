@@ -438,3 +438,12 @@ def test_values_are_taken_from_bytes_one_by_one() -> None:
     assert caught.value.offset == 2
     with pytest.raises(MessageTooLarge):
         bincode.decode_from_slice(data, str, replace(STANDARD, limit_bytes=1))
+
+
+def test_two_fields_that_are_read_by_one_key_are_refused() -> None:
+    class Alike(BaseModel):
+        a: U8 = Field(alias="x")
+        b: U8 = Field(alias="x")
+
+    with pytest.raises(SchemaError, match="fields a and b are both read as 'x'"):
+        bincode.construct_for(Alike)

@@ -25,7 +25,7 @@ from lazyipc._core.layout.rule import RULES
 from lazyipc._core.scalars import Number
 from lazyipc.errors import DecodeError
 from tests.fuzz import __main__ as command
-from tests.fuzz import engine
+from tests.fuzz import engine, texts
 from tests.fuzz.engine import search
 from tests.fuzz.invention import invent
 from tests.fuzz.made import CONFIGS, making, source_text
@@ -72,11 +72,11 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
 
 
 def test_a_seed_decides_every_type_and_value() -> None:
-    assert texts("7") == texts("7")
-    assert len(set(texts("7")) & set(texts("8"))) < 20
+    assert types_and_values("7") == types_and_values("7")
+    assert len(set(types_and_values("7")) & set(types_and_values("8"))) < 20
 
 
-def texts(seed: str) -> list[str]:
+def types_and_values(seed: str) -> list[str]:
     """Invented types as source text, with one value of each."""
     found = []
     for number in range(40):
@@ -216,6 +216,9 @@ PLANTED: dict[str, tuple[str, str, Plant]] = {
     ),
     "an explanation that stops early": (
         "explain", "rows cover", attribute(bincode, "rows_of", lambda shape, cursor: ()),
+    ),
+    "a description that depends on who asks": (
+        "texts", "one fingerprint", attribute(texts, "fingerprint", id),
     ),
     "a walk that looks at everything a thousand times": (
         "cost", "visits in proportion", attribute(Cursor, "lacks", visiting_lacks),

@@ -426,11 +426,22 @@ def _class(annotation: Any, place: _Place) -> Structure | Reference:
             )
             for member in members
         )
+        _refuse_one_key(fields, place)
         return Structure(annotation, _case_name(annotation), fields, kind)
 
     shape = _recursive(annotation, place, build)
     assert isinstance(shape, Structure | Reference)
     return shape
+
+
+def _refuse_one_key(fields: tuple[Field, ...], place: _Place) -> None:
+    by_key: dict[str, str] = {}
+    for field in fields:
+        first = by_key.setdefault(field.key, field.name)
+        if first != field.name:
+            raise SchemaError(
+                f"{place.path}: fields {first} and {field.name} are both read as {field.key!r}"
+            )
 
 
 def _key_of(member: Member, place: _Place) -> str:

@@ -19,6 +19,7 @@ from tests.fuzz.made import CONFIGS, Made, making, source_text
 from tests.fuzz.mutations import check_mutations
 from tests.fuzz.node import Node, NoValueError, smaller
 from tests.fuzz.strangers import check_strangers
+from tests.fuzz.texts import check_texts
 from tests.fuzz.values import check_values
 
 Check = Callable[[Made, Random, int], int]
@@ -81,6 +82,7 @@ def strategies(costs: Costs) -> dict[str, Strategy]:
         "strangers": Strategy(check_strangers, 12),
         "mutations": Strategy(check_mutations, 60),
         "explain": Strategy(check_explain, 12),
+        "texts": Strategy(check_texts, 1, share=0.3),
         "cost": Strategy(costs.check, 3, share=0.15),
     }
 

@@ -37,7 +37,7 @@ FIELD_NAMES = (
 """Among them what the generated code itself calls its names."""
 ALIAS_FORMS = ("alias", "alias", "validation_alias")
 MORE_FOR_FIELD = ("repr=False", "exclude=True", "frozen=True", 'description="x"')
-ALIASES = ("type", "class", "with space", "ключ", 'qu"ote', "back\\slash", "{brace}", "A")
+ALIASES = ("type", "class", "with space", "ключ", 'qu"ote', "back\\slash", "{brace}", "first")
 MODEL_SETTINGS = (
     "", "", "frozen=True", "strict=True", 'extra="forbid"', "populate_by_name=True",
     'frozen=True, strict=True, extra="forbid"', 'revalidate_instances="always"',

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from lazyipc import bincode
-from lazyipc._core import layout
 from lazyipc._core import shape as shapes
 from lazyipc._core.codec import Codec, Extent, codec_of
 from lazyipc._core.encoding import Encoding
@@ -79,7 +78,7 @@ class Made:
 
         encoding = encoding_of(config)
         if encoding not in self._constructs:
-            made = layout.construct_of(self.codec(config).shape, encoding)
+            made = bincode.construct_for(self.annotation, config)
             self._constructs[encoding] = construct.Struct("value" / made, construct.Terminated)
         return self._constructs[encoding]
 

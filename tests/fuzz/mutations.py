@@ -180,8 +180,13 @@ class _Reading:
             watch.error(first, len(self.data))
             watch.expect(self.is_refused, "bytes that may be left over harm none", shown(first))
             return
-        config, codec = self.config, self.made.codec(self.config)
-        _, size = codec.decode_first(self.data, config.elements, config.depth)
+        config = self.config
+        watch = watch.also("print(decode_from_slice(data, Type, config))")
+        sliced = watch.call(
+            "decode_from_slice", lambda: bincode.decode_from_slice(self.data, self.kind, config)
+        )
+        watch.expect(not is_error(sliced), "a slice is taken as well", shown(sliced))
+        size = sliced[1]
         strict = watch.call("decode", lambda: bincode.decode(self.data[:size], self.kind, config))
         is_same = size <= len(self.data) and same_outcome(strict, first)
         watch.expect(is_same, "what is left over changes nothing",

@@ -6,6 +6,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from pydantic import BaseModel
+
 from lazyipc import bincode
 from lazyipc._core.codec import MAX_DEPTH
 from lazyipc._core.layout.rule import smallest_size
@@ -58,6 +60,9 @@ class _Trip:
     def check(self) -> None:
         watch, wanted = self.encoding, self.packed.hex()
         data = watch.call("encode", lambda: bincode.encode(self.value, self.kind, self.config))
+        if isinstance(self.value, BaseModel) and type(self.value) is self.kind:
+            alone = watch.call("encode", lambda: bincode.encode(self.value, config=self.config))
+            watch.expect(alone == data, "a model tells its type", shown(alone))
         watch.expect(data == self.packed, "encode writes what Rust writes",
                      f"{wanted} is expected, got {shown(data)}")  # fmt: skip
         self.data = data
@@ -129,6 +134,13 @@ class _Trip:
         watch = self.decoding(trailing, more)
         found = watch.call("decode", lambda: self._decode(longer, trailing))
         watch.same(found, self.wanted, "what is left over stays where it may")
+        watch = watch.also("print(decode_from_slice(data, Type, config))")
+        found = watch.call(
+            "decode_from_slice", lambda: bincode.decode_from_slice(longer, self.kind, trailing)
+        )
+        watch.expect(not is_error(found), "a value is taken from a slice", shown(found))
+        watch.same(found[0], self.wanted, "the value of a slice is the value")
+        watch.expect(found[1] == size, "a slice tells how long its value is", shown(found))
 
     def _check_cut(self) -> None:
         """Where a message ends is found however it is cut; and no part of it is a message."""
