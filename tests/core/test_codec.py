@@ -56,6 +56,19 @@ class Limited(BaseModel):
     level: Annotated[int, Field(gt=5)]
 
 
+@dataclasses.dataclass
+class Dial:
+    """Of a fixed size, which no bool would be."""
+
+    level: Annotated[U8, Field(gt=5)]
+    unit: U8
+
+
+class Ranged(BaseModel):
+    level: Annotated[U8, Field(gt=5)]
+    unit: U8
+
+
 class Crew(BaseModel):
     captain: Limited | None
     others: list[Limited]
@@ -215,6 +228,22 @@ BAD_BYTES: dict[str, tuple[Any, bytes, int, str, str]] = {
         tuple[U8, Limited], b"\1" + text("b") + u64(4), 10, "[1].level",
         "Input should be greater than 5 (got 4)",
     ),
+    "a rule in a list of a fixed size": (
+        tuple[U8, list[Dial]], b"\1" + u64(2) + b"\6\1" + b"\5\0", 11, "[1][1].level",
+        "Input should be greater than 5 (got 5)",
+    ),
+    "a rule in an array of a fixed size": (
+        Annotated[tuple[Dial, ...], Array(2)], b"\6\1" + b"\5\0", 2, "[1].level",
+        "Input should be greater than 5 (got 5)",
+    ),
+    "a rule in a tuple of a fixed size": (
+        tuple[U32, tuple[Dial, Dial]], u32(0) + b"\6\1" + b"\5\0", 6, "[1][1].level",
+        "Input should be greater than 5 (got 5)",
+    ),
+    "a rule in a list of models of a fixed size": (
+        list[tuple[U8, Ranged]], u64(2) + b"\7\6\1" + b"\7\5\0", 12, "[1][1].level",
+        "Input should be greater than 5 (got 5)",
+    ),
     "a rule in the first of many": (
         list[Limited], u64(30_000) + text("") + u64(5) + (text("") + u64(6)) * 29_999, 16,
         "[0].level", "Input should be greater than 5 (got 5)",
@@ -254,6 +283,22 @@ def test_the_offset_counts_from_where_the_message_starts(name: str) -> None:
     with pytest.raises(DecodeError) as caught:
         codec_of(annotation).decode(padded, 5, 5 + len(received))
     assert (caught.value.offset, caught.value.path) == (offset, path)
+
+
+@dataclasses.dataclass
+class Gauge:
+    readings: list[U8]
+    level: Annotated[U8, Field(gt=5)]
+
+
+def test_a_place_is_found_with_no_element_to_spare() -> None:
+    """What was counted on the way to a class is not counted once more inside of it."""
+    received = u64(2) + (u64(2) + b"\1\2" + b"\6") + (u64(3) + b"\1\2\3" + b"\5")
+    with pytest.raises(DecodeError) as caught:
+        codec_of(list[Gauge]).decode(received, elements=2 + 2 + 3)
+    error = caught.value
+    assert (error.offset, error.path) == (len(received) - 1, "[1].level")
+    assert error.reason == "Input should be greater than 5 (got 5)"
 
 
 def test_a_negative_count_of_bytes_is_never_asked_for() -> None:
