@@ -136,7 +136,7 @@ def decode(data: bytes | bytearray | memoryview, type: Any, config: Config = LEG
         MessageTooLarge: more bytes, elements or levels of nesting than `config` allows.
         SchemaError: the type has no wire form.
 
-    >>> decode(b"\x02", bool)
+    >>> decode(bytes([2]), bool)
     Traceback (most recent call last):
     lazyipc.errors.DecodeError: byte 0, message: a bool is 0 or 1, not 2
     """
@@ -164,7 +164,7 @@ def decode_from_slice(
     Source: bincode 2, `decode_from_slice`.
 
     >>> from lazyipc import U8
-    >>> decode_from_slice(b"\\x07\\x08\\x09", U8)
+    >>> decode_from_slice(bytes([7, 8, 9]), U8)
     (7, 1)
     """
     codec = _codec(type, config)

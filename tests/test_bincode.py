@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import core_schema
+from typing_extensions import TypeAliasType
 
 from lazyipc import U8, U16, U32, Array, TaggedUnion, bincode
 from lazyipc._core.codec import codec_of
@@ -447,3 +448,13 @@ def test_two_fields_that_are_read_by_one_key_are_refused() -> None:
 
     with pytest.raises(SchemaError, match="fields a and b are both read as 'x'"):
         bincode.construct_for(Alike)
+
+
+class Chain(BaseModel):
+    next: Chain | None = None
+
+
+def test_an_alias_of_a_recursive_model_travels_in_each_encoding() -> None:
+    alias = TypeAliasType("alias", Chain)
+    for config in (LEGACY, STANDARD, Config(byte_order="big")):
+        assert bincode.decode(bincode.encode(Chain(next=Chain()), alias, config), alias, config)

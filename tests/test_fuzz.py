@@ -20,6 +20,7 @@ from lazyipc._core import source as sources
 from lazyipc._core.codec import Codec
 from lazyipc._core.cursor import Cursor
 from lazyipc._core.encoding import Encoding
+from lazyipc._core.family import Generation
 from lazyipc._core.layout import sequences
 from lazyipc._core.layout.rule import RULES
 from lazyipc._core.scalars import Number
@@ -53,6 +54,7 @@ def nothing_compiled() -> Iterator[None]:
 
 
 def _forget() -> None:
+    Generation.number += 1  # what is remembered by a type's identity, or at a class, is of the past
     for name, module in list(sys.modules.items()):
         if name.startswith("lazyipc"):
             for value in list(vars(module).values()):

@@ -375,13 +375,29 @@ def _compile_adapter(annotation: Any, encoding: Encoding) -> Codec[Any]:
     shape = shape_of(annotation)
     if isinstance(shape, shapes.Structure) and shape.kind == "dataclass":
         return Codec(shape, encoding=encoding)  # it is checked both ways wherever it stands
-    schema = _adapter_schema(annotation)
+    schema = _known_schema(annotation)
     check: Check = SchemaValidator(schema, {"strict": True}).validate_python
     settled = accepts_all_decoded(schema)
     offer: Check = check
     if settled and isinstance(shape, shapes.Vector) and isinstance(shape.item, Number):
         offer = _bulk_check(shape.kind, shape.item, check)
     return Codec(shape, accept=None if settled else check, offer=offer, encoding=encoding)
+
+
+def _known_schema(annotation: Any) -> Any:
+    """The schema of a type, made once for all encodings: of an alias of a recursive model pydantic
+    makes no second one."""
+    try:
+        return _cached_schema(annotation, _ordered(annotation), Generation.number)
+    except TypeError as error:
+        if isinstance(error, SchemaError):
+            raise
+        return _adapter_schema(annotation)
+
+
+@lru_cache(maxsize=512)
+def _cached_schema(annotation: Any, _order: Any, _generation: int) -> Any:
+    return _adapter_schema(annotation)
 
 
 def _adapter_schema(annotation: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -135,14 +136,13 @@ def test_from_deep_within_a_host_nesting_is_decoded_or_refused(name: str, frames
     annotation, levels = NESTING[name]
     codec = codec_of(annotation)
     for depth in (1, DEFAULT_DEPTH, MAX_DEPTH):
-        config = Config(depth=depth)
+        configs = [Config(depth=depth, allow_trailing=trailing) for trailing in (False, True)]
         for more in (0, 1):
             received = levels(depth + more, FIXED)
             for call in (
-                lambda received=received, config=config: bincode.decode(
-                    received, annotation, config
-                ),
-                lambda received=received, depth=depth: found_end(codec, received, depth),
+                partial(bincode.decode, received, annotation, configs[0]),
+                partial(bincode.decode, received, annotation, configs[1]),
+                partial(found_end, codec, received, depth),
             ):
                 refused = refused_by(lambda call=call: from_deep_within(frames, call))
                 if refused is None:

@@ -83,7 +83,7 @@ def strategies(costs: Costs) -> dict[str, Strategy]:
         "mutations": Strategy(check_mutations, 60),
         "explain": Strategy(check_explain, 12),
         "texts": Strategy(check_texts, 1, share=0.3),
-        "cost": Strategy(costs.check, 3, share=0.15),
+        "cost": Strategy(costs.check, 4, share=0.3),
     }
 
 
@@ -158,18 +158,26 @@ def attempt(node: Node, future: bool, strategy: Strategy, random: Random) -> int
     """
     try:
         with making(node, future) as made:
-            try:
-                TypeAdapter(made.annotation)
-            except Exception as error:
-                raise _UnknownError from error
             for config in CONFIGS:
                 made.codec(config)
             return strategy.check(made, random, strategy.count)
-    except (Finding, NoValueError, _UnknownError, KeyboardInterrupt):
+    except (Finding, NoValueError, KeyboardInterrupt):
         raise
     except Exception as error:
+        if not _is_known(node, future):
+            raise _UnknownError from error
         found = f"{type(error).__name__} {place_of(error)}"
         raise Finding(f"a type is made and tried, but {found}", f"{error}") from error
+
+
+def _is_known(node: Node, future: bool) -> bool:
+    """Whether pydantic makes something of a type, made anew."""
+    with making(node, future) as made:
+        try:
+            TypeAdapter(made.annotation)
+        except Exception:
+            return False
+    return True
 
 
 # Making it small ---------------------------------------------------------------------------------
