@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.messages import Add
 from benchmarks.rounds import Row, cost_row, interleave, repeated, speed_row
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc.bincode import construct_for
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.messages import Message
 from benchmarks.rounds import Round, Row, cost_row, interleave, timed
 from lazyipc import U32, U64
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc.bincode import encode
 
 MIB = 1 << 20

@@ -24,8 +24,8 @@ from lazyipc._core.codec import (
     DEFAULT_MESSAGE_BYTES,
     MAX_DEPTH,
     Codec,
-    codec_of,
 )
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.cursor import Cursor
 from lazyipc._core.encoding import ENCODINGS, Encoding
 from lazyipc._core.explanation import Explanation, rows_of

@@ -99,16 +99,23 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.source",
     },
     "_core.codec": {
-        "_core.annotation",
         "_core.cursor",
+        "_core.encoding",
+        "_core.family",
+        "_core.layout",
+        "_core.locate",
+        "_core.shape",
+        "_core.source",
+    },
+    "_core.compiled": {
+        "_core.annotation",
+        "_core.codec",
         "_core.encoding",
         "_core.family",
         "_core.fitting",
         "_core.layout",
-        "_core.locate",
         "_core.scalars",
         "_core.shape",
-        "_core.source",
     },
     "_core.rust": {"_core.encoding", "_core.scalars", "_core.shape"},
     "_core.explanation": {
@@ -124,11 +131,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_core.schema": {"_core.scalars", "_core.shape"},
     "_core.framing": set(),
     "_core.events": set(),
-    "_core.failure": {"_core.codec", "_core.scalars"},
+    "_core.failure": {
+        "_core.compiled",
+        "_core.scalars",
+    },
     "_core.limits": {"_core.codec"},
     "_core.catalog": {
         "_core.codec",
         "_core.command",
+        "_core.compiled",
         "_core.family",
         "_core.framing",
         "_core.schema",
@@ -208,6 +219,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # the codec by itself
     "bincode": {
         "_core.codec",
+        "_core.compiled",
         "_core.cursor",
         "_core.encoding",
         "_core.explanation",

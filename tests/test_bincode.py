@@ -16,7 +16,7 @@ from pydantic_core import core_schema
 from typing_extensions import TypeAliasType
 
 from lazyipc import U8, U16, U32, Array, TaggedUnion, bincode
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc.bincode import LEGACY, STANDARD, Config
 from lazyipc.errors import DecodeError, EncodeError, MessageTooLarge, SchemaError
 

@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from lazyipc._core import schema
 from lazyipc._core import shape as shapes
-from lazyipc._core.codec import Codec, codec_of, structure_codec
+from lazyipc._core.codec import Codec
 from lazyipc._core.command import command_models, common_response, response_type
+from lazyipc._core.compiled import codec_of, structure_codec
 from lazyipc._core.family import Family, Generation, family_of, takes_the_place_of
 from lazyipc._core.framing import Wire
 from lazyipc.errors import DecodeError, EncodeError, SchemaError, SchemaMismatch

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from lazyipc._core.codec import (
-    DEFAULT_DEPTH,
-    DEFAULT_ELEMENTS,
-    DEFAULT_MESSAGE_BYTES,
-    MAX_DEPTH,
-)
+from lazyipc._core.codec import DEFAULT_DEPTH, DEFAULT_ELEMENTS, DEFAULT_MESSAGE_BYTES, MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lazyipc import Command, Response, SchemaError
 from lazyipc._core import schema
 from lazyipc._core.catalog import Catalog, Reply
-from lazyipc._core.codec import codec_of
 from lazyipc._core.command import common_response, response_type
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.family import family_of
 
 Fields = Mapping[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import ENCODINGS, Encoding
 from lazyipc.errors import DecodeError, MessageTooLarge
 from tests.core.matrix import NAMES

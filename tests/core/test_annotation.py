@@ -53,7 +53,7 @@ from lazyipc import (
 from lazyipc._core import annotation as annotation_module
 from lazyipc._core import shape as shapes
 from lazyipc._core.annotation import shape_of, structure_of
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.marks import OneCharacter
 from lazyipc._core.scalars import Number
 from lazyipc.errors import SchemaError

@@ -33,7 +33,8 @@ from lazyipc import (
 )
 from lazyipc._core import layout
 from lazyipc._core.annotation import shape_of
-from lazyipc._core.codec import DEFAULT_ELEMENTS, Codec, codec_of, structure_codec
+from lazyipc._core.codec import DEFAULT_ELEMENTS, Codec
+from lazyipc._core.compiled import codec_of, structure_codec
 from lazyipc._core.encoding import EMPTY_WEIGHT, ENCODINGS, MOST_EMPTY, Encoding
 from lazyipc.errors import DecodeError, EncodeError, IpcError, MessageTooLarge, SchemaError
 from tests.core.declared_types import (

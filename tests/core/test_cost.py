@@ -26,7 +26,7 @@ from lazyipc import (
     bincode,
 )
 from lazyipc._core.annotation import shape_of
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import MOST_EMPTY, Encoding
 from lazyipc.errors import DecodeError, MessageTooLarge
 from tests.core.declared_types import Chain, Expression, Nested

@@ -13,7 +13,7 @@ from typing_extensions import TypeAliasType
 
 from lazyipc import U8, Command, Response, TaggedUnion
 from lazyipc._core.catalog import Catalog, entry_of
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.family import VARIANT_LIMIT, family_of
 from lazyipc.errors import SchemaError
 from tests.core.conftest import WriteModule

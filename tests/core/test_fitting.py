@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from typing_extensions import TypeAliasType
 
 from lazyipc import F32, I64, U8, U64, U128, Array, Char, Command, Duration, SystemTime, Vec
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.duration import SECONDS_MAX
 from lazyipc._core.fitting import EPOCH, LAST, accepts_all_decoded, fit
 from lazyipc._core.scalars import Number

@@ -34,7 +34,7 @@ from lazyipc import (
     Vec,
     bincode,
 )
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import ENCODINGS, MOST_EMPTY, Encoding
 from lazyipc.bincode import LEGACY, Config
 from lazyipc.errors import DecodeError, EncodeError, MessageTooLarge

@@ -15,7 +15,8 @@ from lazyipc import F32, F64, Vec
 from lazyipc._core import layout
 from lazyipc._core import shape as shapes
 from lazyipc._core.annotation import shape_of
-from lazyipc._core.codec import DEFAULT_ELEMENTS, MAX_DEPTH, Codec, Extent, codec_of
+from lazyipc._core.codec import DEFAULT_ELEMENTS, MAX_DEPTH, Codec, Extent
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.cursor import Cursor, Fault, finish
 from lazyipc._core.encoding import ENCODINGS, Encoding
 from lazyipc._core.layout.rule import RULES, any_bytes, smallest_size

@@ -13,7 +13,8 @@ from lazyipc import (
     U8,
     bincode,
 )
-from lazyipc._core.codec import DEFAULT_DEPTH, MAX_DEPTH, Codec, codec_of
+from lazyipc._core.codec import DEFAULT_DEPTH, MAX_DEPTH, Codec
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import Encoding
 from lazyipc.bincode import Config
 from lazyipc.errors import DecodeError, EncodeError, MessageTooLarge

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from lazyipc import F32, F64, I32, U8, U16, U32, Array, Char, Duration, TaggedUnion, Vec
 from lazyipc._core import rust
 from lazyipc._core.annotation import shape_of
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import ENCODINGS, FIXED, Encoding
 from lazyipc.bincode import STANDARD, construct_for
 from tests.core.declared_types import Color, Figure, Point

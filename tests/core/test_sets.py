@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazyipc import I8, I128, U8, U16, U128, Array, Char, Duration, SystemTime
-from lazyipc._core.codec import codec_of
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import ENCODINGS, Encoding
 from tests.core.matrix import THOROUGH, encodings
 

@@ -19,10 +19,10 @@ SIZES = (64, 1024, 16 * 1024, 64 * 1024)
 MEMORY_SHARE = 0.1
 """How often memory is measured, which makes decoding slow."""
 
-SECONDS, SECONDS_PER_BYTE = 1.0, 100e-6
+SECONDS, SECONDS_PER_BYTE = 0.5, 50e-6
 """What decoding may take: far more than it does, so that a busy machine is no bug."""
-PEAK_BYTES, PEAK_PER_BYTE = 64 << 20, 2000
-"""What it may hold: a megabyte of elements without bytes, and a few objects for each byte."""
+PEAK_BYTES, PEAK_PER_BYTE = 8 << 20, 2000
+"""What it may hold: a thousand elements without bytes, and an object or two for each byte."""
 VISITS, VISITS_PER_BYTE = 2000, 8
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from lazyipc import bincode
 from lazyipc._core import shape as shapes
-from lazyipc._core.codec import Codec, Extent, codec_of
+from lazyipc._core.codec import Codec, Extent
+from lazyipc._core.compiled import codec_of
 from lazyipc._core.encoding import Encoding
 from lazyipc._core.layout.rule import smallest_size
 from lazyipc._core.shape import children
