@@ -157,13 +157,20 @@ def is_constrained(node: Node, *, outside: bool = False) -> bool:
     return any(is_constrained(part, outside=outside) for part in node.parts)
 
 
-def has_empties(shape: shapes.Shape, encoding: Encoding) -> bool:
+def has_empties(
+    shape: shapes.Shape, encoding: Encoding, above: tuple[shapes.Shape, ...] = ()
+) -> bool:
     """Whether a count in it may stand before elements without bytes; construct would count on."""
+    if isinstance(shape, shapes.Reference):
+        shape = shape.target.shape
+    if any(shape is known for known in above):
+        return False
     match shape:
         case shapes.Vector(item) | shapes.Set(item):
-            empty = not smallest_size(item, encoding)
+            is_empty = not smallest_size(item, encoding)
         case shapes.Mapping(key, value):
-            empty = not smallest_size(key, encoding) + smallest_size(value, encoding)
+            is_empty = not smallest_size(key, encoding) + smallest_size(value, encoding)
         case _:
-            empty = False
-    return empty or any(has_empties(child, encoding) for child in children(shape))
+            is_empty = False
+    above = (*above, shape)
+    return is_empty or any(has_empties(child, encoding, above) for child in children(shape))
