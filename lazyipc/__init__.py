@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lazyipc._core.limits import Limits
     from lazyipc._core.marks import Array, Char, Vec
     from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, I128, U8, U16, U32, U64, U128
+    from lazyipc._io.runtime_dir import runtime_path
     from lazyipc._server import IpcServer
     from lazyipc._session import Peer
     from lazyipc._stats import Stats
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         DecodeError,
         Disconnected,
         EncodeError,
+        HostBusy,
         IpcError,
         LocalProtocolError,
         MessageTooLarge,
@@ -65,6 +67,7 @@ __all__ = [
     "IpcServer",
     "IpcClient",
     "client_send",
+    "runtime_path",
     # messages
     "Command",
     "Response",
@@ -99,6 +102,7 @@ __all__ = [
     "DecodeError",
     "Disconnected",
     "EncodeError",
+    "HostBusy",
     "IpcError",
     "LocalProtocolError",
     "MessageTooLarge",
@@ -124,6 +128,7 @@ _HOMES = {
     "Peer": "_session",
     "IpcClient": "_client",
     "client_send": "_client",
+    "runtime_path": "_io.runtime_dir",
     "check_schema": "_check",
     "Command": "_core.command",
     "Response": "_core.command",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.events import Rejected, Requested
-from lazyipc._session import Peer, Session
+from lazyipc._core.parts import Parts
+from lazyipc._log import ClientLog
+from lazyipc._session import Peer
 from lazyipc._stats import Counts
 from lazyipc.errors import (
     CommandFailed,
@@ -23,37 +26,47 @@ from lazyipc.errors import (
     UnexpectedReply,
 )
 
-logger = logging.getLogger("lazyipc")
-
 Authorize = Callable[[Peer, Any], bool]
+
+
+class Served(Protocol):
+    """What serving a request needs of its client's session."""
+
+    peer: Peer
+    connection: ServerConnection
+    is_whole: bool
+
+    def owe(self, data: bytes | Parts) -> None: ...
+    def flush(self) -> bool: ...
 
 
 class Attendant:
     """Serves requests, one at a time.
 
     Args:
-        path: the socket's path, for the log.
+        log: where clients' doings are logged.
         authorize: asked before each command runs; None permits all.
         counts: where it counts what became of them.
     """
 
-    __slots__ = ("_authorize", "_path", "counts")
+    __slots__ = ("_authorize", "_log", "counts")
 
-    def __init__(self, path: str, authorize: Authorize | None, counts: Counts) -> None:
-        self._path = path
+    def __init__(self, log: ClientLog, authorize: Authorize | None, counts: Counts) -> None:
+        self._log = log
         self._authorize = authorize
         self.counts = counts
 
-    def serve(self, session: Session, event: Requested | Rejected, context: Any, now: int) -> int:
+    def serve(self, session: Served, event: Requested | Rejected, context: Any, now: int) -> int:
         """Answer a request; 1 if its command was run."""
         if isinstance(event, Rejected):
             return self._reject(session, event.call, event.error)
         call, command, deadline = event.call, event.command, event.deadline_ns
         if deadline is not None and now >= deadline:
+            self.counts.expired += 1
             return self._reject(session, call, _expired((now - deadline) / 1e9))
-        if self._authorize is not None and not self._is_permitted(session.peer, command):
+        if self._authorize is not None and not self._is_permitted(session, call, command):
             name = type(command).__name__
-            logger.warning("%s: %s may not run %s", self._path, session.peer, name)
+            self._log(logging.WARNING, "%s may not run %s", session.peer, name)
             return self._reject(session, call, NotPermitted(f"{name} is not permitted"))
         self.counts.commands += 1
         connection = session.connection
@@ -72,8 +85,10 @@ class Attendant:
             session.owe(connection.respond(call, response))
         except (EncodeError, MessageTooLarge) as error:
             self.counts.failed += 1
+            self.counts.too_large += isinstance(error, MessageTooLarge)
             name = type(command).__name__
-            logger.error("%s: %s.process: its response cannot be sent: %s", self._path, name, error)
+            what = "%s.process: its response cannot be sent: %s"
+            self._log(logging.ERROR, what, name, error, kind=name)
             told = error if isinstance(error, MessageTooLarge) else UnexpectedReply(str(error))
             session.owe(connection.fail(call, told))
         return 1
@@ -89,21 +104,31 @@ class Attendant:
         self.counts.failed += 1
         if isinstance(error, Exception):  # what is none reaches the host, who can see it
             name = type(command).__name__
-            logger.error("%s: %s.process failed", self._path, name, exc_info=error)
+            self._log(logging.ERROR, "%s.process failed", name, kind=name, error=error)
         return RemoteError(_text_of(error), kind=kind)
 
-    def _is_permitted(self, peer: Peer, command: Any) -> bool:
+    def _is_permitted(self, session: Served, call: int, command: Any) -> bool:
         assert self._authorize is not None
+        if session.peer.wire is None:
+            session.peer = session.peer._replace(wire=session.connection.wire)
         try:
-            return self._authorize(peer, command) is True
-        except Exception:
-            logger.exception("%s: authorize failed, which is a refusal", self._path)
+            return self._authorize(session.peer, command) is True
+        except Exception as error:  # noqa: BLE001 logged
+            self._log(logging.ERROR, "authorize failed, which is a refusal", error=error)
             return False
+        except BaseException as error:
+            # Meant for the host, as one out of `process` is.
+            told = f"authorize was interrupted by {type(error).__name__}"
+            session.owe(session.connection.fail(call, NotPermitted(told)))
+            session.flush()
+            session.is_whole = True
+            raise
 
-    def _reject(self, session: Session, call: int, error: IpcError) -> int:
+    def _reject(self, session: Served, call: int, error: IpcError) -> int:
         session.owe(session.connection.fail(call, error))
         self.counts.rejected += 1
-        logger.info("%s: rejected a request of %s: %s", self._path, session.peer, error)
+        self.counts.too_large += isinstance(error, MessageTooLarge)
+        self._log(logging.INFO, "rejected a request of %s: %s", session.peer, error)
         return 0
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import select
-import time
 from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 from typing import Any, Literal, Self, TypeVar, overload
 
 from lazyipc._core.catalog import entry_of
@@ -46,13 +46,15 @@ def client_send(
     Args:
         command: the command; the response has the type its `process` declares.
         timeout: seconds for the whole call; None is the command's own, else 5; math.inf: for ever.
-        wire: `Wire.BARE` talks to a server made with the Rust crate ipc-server.
+        wire: `Wire.BARE` talks to a server made with the Rust crate ipc-server, `Wire.JSON` in
+            lines of JSON.
         server_uids: the users the server may run as; None is one's own and root.
 
     Raises:
         ServerNotRunning: nobody listens at the path.
         SocketRefused: the server is another user's; nothing was sent.
-        ReplyTimeout: no reply in time; `started` says whether the command ran.
+        ReplyTimeout: no reply in time; `started` says whether the command ran. HostBusy, where the
+            server lives but has not polled since: then the command has not run and will not.
         Disconnected: the server went away; `started` says whether the command ran.
         RemoteError: the command failed over there; CommandFailed where that was expected.
         SchemaMismatch: the server does not have this command in this shape, and nothing ran; or a
@@ -81,8 +83,10 @@ class IpcClient:
         path: the server's socket.
         timeout: seconds for each call; None is the command's own, else 5; math.inf is for ever.
         wire: `Wire.BARE` talks to a server made with the Rust crate ipc-server, one connection
-            for each call.
+            for each call; `Wire.JSON` in lines of JSON.
         server_uids: the users the server may run as; None is one's own and root.
+        spin: seconds that a call asks again and again for its reply before it sleeps: a busy core
+            for a reply some microseconds sooner, where the server polls without a pause.
 
     >>> with IpcClient("/nowhere/app.sock") as client:
     ...     client.is_connected
@@ -96,17 +100,21 @@ class IpcClient:
         timeout: float | None = None,
         wire: Wire = Wire.FRAMED,
         server_uids: Iterable[int] | None = None,
+        spin: float = 0.0,
     ) -> None:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must not be negative, is {timeout}")
+        if not spin >= 0:
+            raise ValueError(f"spin must not be negative, is {spin}")
         self._path = os.fspath(path)
         self._timeout = timeout
         self._wire = wire
+        self._spin = spin
         uids = (os.geteuid(), 0) if server_uids is None else server_uids
         self._server_uids = frozenset(uids)
         self._link: Link | None = None
         self._is_closed = False
-        abandon_in_child(self._abandon)
+        abandon_in_child(self, type(self)._abandon)
 
     @property
     def is_connected(self) -> bool:
@@ -133,9 +141,11 @@ class IpcClient:
 
         Raises: as `client_send`; LocalProtocolError after `close`.
         """
-        seconds = self._seconds_for(command)
-        deadline = time.monotonic() + seconds
-        answer = self._over_link(Link.call, command, seconds, deadline)
+        seconds = self._timeout
+        if seconds is None:
+            own = entry_of(command.__class__).timeout
+            seconds = DEFAULT_TIMEOUT if own is None else own
+        answer = self._over_link(Link.call, command, seconds, monotonic() + seconds)
         if isinstance(answer, Failed):
             raise answer.error
         value: R = answer.value
@@ -169,7 +179,7 @@ class IpcClient:
         if not batch:
             return []
         seconds = max(map(self._seconds_for, batch))
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         if self._wire is BARE:
             responses, failures = self._send_each(batch, seconds, deadline)
         else:
@@ -218,7 +228,10 @@ class IpcClient:
         while True:
             attempt += 1
             kept = self._link
-            link = kept or Link(self._path, self._wire, self._server_uids)
+            if kept is not None and (kept.is_broken or self._wire is BARE):
+                self._disconnect()  # an interrupt had come before it was
+                kept = None
+            link = kept or Link(self._path, self._wire, self._server_uids, self._spin)
             self._link = link
             try:
                 return step(link, sent, seconds, deadline)
@@ -226,7 +239,7 @@ class IpcClient:
                 # Never read by the server, so sending it again cannot run it twice.
                 is_bare = self._wire is BARE
                 again = link.request_bytes <= BARE_RETRY_BYTES if is_bare else kept is not None
-                if error.started != "no" or not again or time.monotonic() >= deadline:
+                if error.started != "no" or not again or monotonic() >= deadline:
                     raise
                 if attempt > BARE_QUICK_ATTEMPTS:
                     select.poll().poll(1)

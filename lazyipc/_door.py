@@ -13,10 +13,9 @@ from collections.abc import Iterator
 
 from lazyipc._io import sockets
 from lazyipc._io.poller import READ, EpollPoller, SelectorPoller
+from lazyipc._log import ClientLog
 from lazyipc._session import Peer
 from lazyipc._stats import Counts
-
-logger = logging.getLogger("lazyipc")
 
 REST_NS = 1_000_000_000
 """After the system refused a descriptor, accepting rests this long: a listener that stays ready
@@ -27,25 +26,22 @@ class Door:
     """A server's listener; while it is closed, clients wait in the kernel's queue.
 
     Args:
-        path: the socket's path, for the log.
+        log: where clients' doings are logged.
         listener: the listening socket.
         poller: where its readiness is watched for.
-        accepts: how many connections one call accepts.
         counts: where it counts who came.
     """
 
     def __init__(
         self,
-        path: str,
+        log: ClientLog,
         listener: socket.socket,
         poller: EpollPoller | SelectorPoller,
-        accepts: int,
         counts: Counts,
     ) -> None:
-        self._path = path
+        self._log = log
         self._listener = listener
         self._poller = poller
-        self._accepts = accepts
         self._counts = counts
         self._allowed_uids = frozenset((os.geteuid(), 0))
         self._more_waiting = sockets.readiness_of(listener)
@@ -57,14 +53,17 @@ class Door:
         """Closed until a moment, and no client's leaving will tell when that has come."""
         poller.register(self.fd, READ)
 
-    def accept(self, room: int, now: int, stop: int) -> Iterator[tuple[socket.SocketType, Peer]]:
+    def accept(
+        self, count: int, room: int, now: int, stop: int
+    ) -> Iterator[tuple[socket.SocketType, Peer]]:
         """Those who may come in, as far as there is room and time.
 
         Args:
+            count: how many are accepted, at most.
             room: how many more the server takes.
             now, stop: now, and when to end; monotonic, in ns.
         """
-        for _ in range(self._accepts):
+        for _ in range(count):
             if room <= 0:
                 self._close_until(0)
                 return
@@ -73,7 +72,7 @@ class Door:
             except BlockingIOError:
                 return
             except OSError as error:
-                logger.warning("%s: cannot accept a client: %s", self._path, error)
+                self._log(logging.WARNING, "cannot accept a client: %s", error)
                 self._close_until(now + REST_NS)
                 return
             peer = self._peer_of(connected)
@@ -81,24 +80,28 @@ class Door:
                 room -= 1
                 self._counts.accepted += 1
                 yield connected, peer
-            if not self._more_waiting() or time.monotonic_ns() >= stop:
+            if not self._more_waiting():
                 return
+            if time.monotonic_ns() >= stop:
+                break
+        self._counts.deferred += 1
 
     def _peer_of(self, connected: socket.SocketType) -> Peer | None:
         """Who it is, before a byte of it is read; None, and closed, if it may not come in."""
         try:
             pid, uid, gid = sockets.credentials_of(connected)
         except OSError as error:  # nobody known is nobody allowed
-            logger.warning("%s: cannot tell who connected: %s", self._path, error)
+            self._log(logging.WARNING, "cannot tell who connected: %s", error)
             pid, uid, gid = 0, -1, -1
         if uid in self._allowed_uids:
             return Peer(pid, uid, gid)
-        logger.warning("%s: refused a client of uid %d (pid %d)", self._path, uid, pid)
+        self._log(logging.WARNING, "refused a client of uid %d (pid %d)", uid, pid)
         self._counts.refused += 1
         connected.close()
         return None
 
     def _close_until(self, reopen_at: int) -> None:
+        self._counts.pauses += 1
         self.is_closed = True
         self.is_resting = reopen_at > 0
         self.reopen_at = reopen_at
@@ -107,5 +110,5 @@ class Door:
     def reopen(self, now: int) -> None:
         """Accept again, unless it is too early."""
         if now >= self.reopen_at:
-            self.is_closed = self.is_resting = False
             self._poller.modify(self.fd, READ)
+            self.is_closed = self.is_resting = False

@@ -11,18 +11,21 @@ import itertools
 import select
 import socket
 from collections.abc import Iterator, Sequence
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Any
 
-from lazyipc._core.connection import ClientConnection
+from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed, Responded
-from lazyipc._core.framing import BARE, Wire
+from lazyipc._core.framing import BARE, FRAMED, Wire
+from lazyipc._core.parts import MOST_PIECES, QUEUE_BYTES, Parts, pass_written, views
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
+from lazyipc._io.sockets import RECEIVE_BYTES, SEND_FLAGS
 from lazyipc.errors import (
     DecodeError,
     Disconnected,
     EncodeError,
+    HostBusy,
     IpcError,
     RemoteProtocolError,
     ReplyTimeout,
@@ -32,6 +35,9 @@ from lazyipc.errors import (
 BATCH_BYTES = 65536
 """How much of a batch is written at once: enough to save system calls, little enough that the
 server is at work while the rest is encoded."""
+
+SPINS_PER_LOOK = 16
+"""How often a spinning client asks before it looks at the clock, which costs a fifth of it."""
 
 LONGEST_SLEEP_SECONDS = 1000
 """poll(2) takes an int, and math.inf is none; nobody minds waking four times an hour."""
@@ -47,8 +53,11 @@ class Link:
     that no later call can take another's answer.
     """
 
-    def __init__(self, path: str, wire: Wire, server_uids: frozenset[int]) -> None:
+    def __init__(
+        self, path: str, wire: Wire, server_uids: frozenset[int], spin_seconds: float = 0.0
+    ) -> None:
         self._path = path
+        self._spin_seconds = spin_seconds
         self._connection = ClientConnection(wire, clock=clock_identity())
         self._server_uids = server_uids
         self._calls = itertools.count(1)
@@ -70,42 +79,93 @@ class Link:
         if self._socket is not None:
             self._socket.close()
 
-    def _connected(self, deadline: float) -> socket.socket:
+    def _connected(self, seconds: float, deadline: float) -> socket.socket:
         """The socket, connected at the last moment: the crate's server drops whom it finds mute."""
         if self._socket is None:
-            self._socket = sockets.connect(self._path, deadline, self._server_uids)
+            try:
+                self._socket = sockets.connect(self._path, deadline, self._server_uids)
+            except ReplyTimeout as error:
+                raise (self._host_busy(seconds, deadline) or error) from error
             self._readable.register(self._socket, select.POLLIN)
         return self._socket
 
     def call(self, command: Any, seconds: float, deadline: float) -> Responded | Failed:
         """Send one command and wait for its answer."""
         call = next(self._calls)
+        connection = self._connection
         self.is_broken = True  # until the stream is known to be whole again
         try:
-            data = self._connection.request(call, command, *_in_ns(seconds, deadline))
+            data = connection.request(call, command, *_in_ns(seconds, deadline))
         except IpcError:
             self.is_broken = False
             raise
         self._started = "no"
         self.request_bytes = len(data)
-        connected = self._socket or self._connected(deadline)
+        connected = self._socket or self._connected(seconds, deadline)
         if monotonic() >= deadline:
-            raise _no_reply(self._path, seconds, "no")
-        written = self._write(connected, data)
-        while written < len(data):
-            self._wait(connected, select.POLLOUT, deadline, seconds)
-            written += self._write(connected, memoryview(data)[written:])
+            connection.forget(call)
+            self.is_broken = False
+            raise self._no_reply(seconds, deadline)
+        if isinstance(data, Parts):
+            self._write_rest(connected, views([data]), seconds, deadline)
+        else:
+            written = self._write(connected, data)
+            if written < len(data):
+                self._write_rest(connected, [memoryview(data)[written:]], seconds, deadline)
+        is_ready = self._spin(deadline) if self._spin_seconds else False
+        # The first sleep is as long as the whole call may be: what writing took is little.
+        sleep = _milliseconds(seconds)
+        poll = self._readable.poll
         while True:
-            if self._readable.poll(_milliseconds(deadline - monotonic())):
+            if is_ready or poll(sleep):
                 answer = self._read(connected)
                 if answer is not None:
                     break
-            if monotonic() >= deadline:
-                self._connection.forget(call)
-                self.is_broken = self._connection.wire is BARE
-                raise _no_reply(self._path, seconds, "unknown")
+            is_ready = False
+            sleep = _milliseconds(deadline - monotonic())
+            if not sleep:
+                connection.forget(call)
+                if not sockets.is_unread(connected):
+                    self._started = "unknown"
+                    self.is_broken = connection.wire is not FRAMED
+                # else it is closed, and what a closed client asked for is not run
+                error = self._no_reply(seconds, deadline)
+                if connection.wire is BARE and not isinstance(error, HostBusy):
+                    # The crate's server would still read, and run, what a closed client left.
+                    self._started = "unknown"
+                    error = self._no_answer(seconds)
+                raise error
         self.is_broken = False
         return answer
+
+    def _write_rest(
+        self, connected: socket.socket, rest: list[memoryview], seconds: float, deadline: float
+    ) -> None:
+        """Write what the kernel does not take at once."""
+        if sum(map(len, rest)) > QUEUE_BYTES:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_BYTES)
+        while True:
+            try:
+                written = connected.sendmsg(rest[:MOST_PIECES], (), SEND_FLAGS)
+            except BlockingIOError:
+                written = 0
+            except OSError as error:
+                raise self._unwritable(connected, error) from error
+            pass_written(rest, written)
+            if not rest:
+                return
+            self._wait(connected, select.POLLOUT, deadline, seconds)
+
+    def _spin(self, deadline: float) -> bool:
+        """Ask for a while again and again whether the answer is there: sooner than by sleeping."""
+        poll = self._readable.poll
+        end = min(monotonic() + self._spin_seconds, deadline)
+        while True:
+            for _ in range(SPINS_PER_LOOK):
+                if poll(0):
+                    return True
+            if monotonic() >= end:
+                return False
 
     def batch(
         self, commands: Sequence[Any], seconds: float, deadline: float
@@ -143,7 +203,7 @@ class Link:
         failures: dict[int, IpcError],
     ) -> None:
         pieces = self._pieces(first, commands, _in_ns(seconds, deadline), failures)
-        connected = self._connected(deadline)
+        connected = self._connected(seconds, deadline)
         unsent = memoryview(next(pieces, b""))
         while unsent or self._connection.open_count:
             if unsent:
@@ -153,7 +213,7 @@ class Link:
                 unsent = unsent[written:] or memoryview(next(pieces, b""))
             events = select.POLLIN | select.POLLOUT if unsent else select.POLLIN
             if monotonic() >= deadline:
-                raise _no_reply(self._path, seconds, self._started)
+                raise self._no_reply(seconds, deadline)
             if self._wait(connected, events, deadline, seconds) & ~select.POLLOUT:
                 answer = self._read(connected)
                 while answer is not None:
@@ -182,6 +242,11 @@ class Link:
             except EncodeError as error:
                 failures[call - first] = error
                 continue
+            if isinstance(data, Parts):
+                yield from (*parts, *data.pieces)
+                parts.clear()
+                size = 0
+                continue
             parts.append(data)
             size += len(data)
             if size >= BATCH_BYTES:
@@ -200,48 +265,97 @@ class Link:
             if ready:
                 return ready[0][1]
             if monotonic() >= deadline:
-                raise _no_reply(self._path, seconds, self._started)
+                raise self._no_reply(seconds, deadline)
 
     def _write(self, connected: socket.socket, data: bytes | memoryview) -> int:
         """Write what the kernel takes now."""
         try:
-            return connected.send(data, sockets.SEND_FLAGS)
+            return connected.send(data, SEND_FLAGS)
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._read_last_words(connected)
-            raise self._ended(error) from error
+            raise self._unwritable(connected, error) from error
 
-    def _read_last_words(self, connected: socket.socket) -> None:
-        """A server that ends a connection says why, if it can, before it closes."""
+    def _unwritable(self, connected: socket.socket, error: OSError) -> Disconnected:
+        """A server that ends a connection says why, if it can, before it closes: then that."""
         try:
-            while data := connected.recv(sockets.RECEIVE_BYTES):
+            while data := connected.recv(RECEIVE_BYTES):
                 self._connection.receive_data(data)
         except OSError:
             pass  # the first error is the one to tell
         while self._connection.next_event() is not None:
             pass
+        return self._ended(error)
 
     def _read(self, connected: socket.socket) -> Responded | Failed | None:
         """Read once; the first answer that is whole now, or None."""
+        connection = self._connection
+        space = connection.space() if connection.wanted_bytes else None
+        data = b""
         try:
-            data = connected.recv(sockets.receive_size(self._connection.wanted_bytes))
+            if space is None:
+                data = connected.recv(RECEIVE_BYTES)
+                count = len(data)
+            else:
+                count = connected.recv_into(space)
         except BlockingIOError:
             return None
         except OSError as error:
             raise self._ended(error) from error
-        if not data:
-            self._started = "unknown"
+        self._started = "unknown"
+        if not count:
             try:
-                answer = self._connection.receive_end()
+                answer = connection.receive_end()
             except DecodeError as error:
                 raise self._ended(None) from error
             if answer is None:
                 raise self._ended(None)
             return answer
-        self._started = "unknown"
-        self._connection.receive_data(data)
-        return self._connection.next_event()
+        if space is None:
+            connection.receive_data(data)
+        else:
+            connection.received(count)
+        return connection.next_event()
+
+    def _no_reply(self, seconds: float, deadline: float) -> ReplyTimeout:
+        """The time is over: what is known of the server, and of what it was sent."""
+        is_unread = self._socket is None or sockets.is_unread(self._socket)
+        busy = self._host_busy(seconds, deadline) if is_unread else None
+        return busy or self._no_answer(seconds)
+
+    def _no_answer(self, seconds: float) -> ReplyTimeout:
+        told = {"no": "it was not run", "unknown": "whether it ran is not known"}[self._started]
+        return ReplyTimeout(
+            f"{self._path}: no reply within {seconds:g} s; {told}: the server may be busy, or poll "
+            "too seldom (see timeout=)",
+            started=self._started,
+        )
+
+    def _host_busy(self, seconds: float, deadline: float) -> HostBusy | None:
+        """What the server's page tells, if that is that it has not polled since the call began."""
+        # Here, because most calls are answered in time.
+        from lazyipc._io.status_page import BUSY_GAP_NS, read_status
+
+        status = read_status(self._path, self._server_uids)
+        if status is None or not (status.is_locked and status.shares_clock):
+            return None
+        # Of several commands the kernel proves only that the last was not read; for the first there
+        # is the page alone, which a poll within the gap does not touch.
+        gap_ns = 0 if self._started == "no" or not status.polls else BUSY_GAP_NS
+        if status.last_poll_ns + gap_ns >= (deadline - seconds) * 1e9:
+            return None
+        if self._socket is not None:
+            # 0 is a process that cannot be seen from here, of another namespace.
+            pid = sockets.credentials_of(self._socket)[0]
+            if pid not in (status.pid, 0):
+                return None  # another server's page
+        now_ns = monotonic_ns()
+        return HostBusy(
+            f"{self._path}: no reply within {seconds:g} s; the server is "
+            f"{status.in_words(now_ns)}; the command was not run and will not be (see timeout=)",
+            last_poll_seconds=status.seconds_since_poll(now_ns),
+            interval=status.interval_seconds,
+        )
 
     def _ended(self, error: OSError | None) -> Disconnected:
         """The connection is gone. A reset, or a broken pipe, means our bytes were never read."""
@@ -269,12 +383,3 @@ def _milliseconds(seconds: float) -> int:
     if seconds > LONGEST_SLEEP_SECONDS:
         return LONGEST_SLEEP_SECONDS * 1000
     return int(seconds * 1000) + 1 if seconds > 0 else 0
-
-
-def _no_reply(path: str, seconds: float, started: Started) -> ReplyTimeout:
-    told = {"no": "it was not run", "unknown": "whether it ran is not known"}[started]
-    return ReplyTimeout(
-        f"{path}: no reply within {seconds:g} s; {told}: the server may be busy, or poll too "
-        "seldom (see timeout=)",
-        started=started,
-    )

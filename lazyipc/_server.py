@@ -11,7 +11,7 @@ import contextlib
 import functools
 import math
 import os
-import weakref
+import socket
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, Generic, Self
@@ -19,20 +19,20 @@ from typing import Any, Generic, Self
 from lazyipc._attendant import Attendant, Authorize
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.command import ContextT, ProcessesIn
-from lazyipc._core.connection import ServerConnection
-from lazyipc._core.framing import Wire
-from lazyipc._core.limits import Limits
+from lazyipc._core.connection.server import ServerConnection
+from lazyipc._core.framing import FRAMED_OR_JSON, Wire
+from lazyipc._core.limits import Limits, in_ns
 from lazyipc._door import Door
-from lazyipc._io import clock, ownership, poller, sockets
-from lazyipc._io.fds import OwnedFd, abandon_in_child
+from lazyipc._io import clock, poller, sockets
+from lazyipc._io.fds import Closers, OwnedFd, abandon_in_child
 from lazyipc._io.poller import READ
+from lazyipc._log import ClientLog
+from lazyipc._misuse import raise_closed, raise_forked, raise_reentered
+from lazyipc._place import Place, adopted, claimed
 from lazyipc._rota import Rota
 from lazyipc._session import Peer
 from lazyipc._stats import Counts, Stats
-from lazyipc.errors import LocalProtocolError, TransportError
-
-LONGEST_POLL_SECONDS = 1e9
-"""A budget of math.inf in numbers: thirty years."""
+from lazyipc.errors import TransportError
 
 LONGEST_WAIT_SECONDS = 1e6
 """epoll_wait(2) counts milliseconds in an int; who waits longer is woken once in twelve days."""
@@ -45,7 +45,8 @@ class IpcServer(Generic[ContextT]):
         path: where the socket is made, with mode 0600; PATH.lock beside it says who owns it.
         command: the root of the command family, or the one model of a set of one.
         limits: what clients may take of the host.
-        wires: what clients may speak; `Wire.ALL` adds the unchecked wire of the Rust crate.
+        wires: what clients may speak; `Wire.ALL` adds the unchecked wire of the Rust crate to
+            frames and lines of JSON.
         authorize: asked before each command runs; what is not true, or raises, is a refusal.
         selector: readiness by this object, with the interface of `selectors`, not by epoll; it
             becomes the server's own, which closes it.
@@ -55,6 +56,7 @@ class IpcServer(Generic[ContextT]):
         SocketRefused: something else stands at the path; it was left alone.
         TransportError: the directory is missing or read-only.
         SchemaError: a command cannot travel.
+        ValueError: no wire is named.
 
     >>> import tempfile
     >>> from lazyipc import Command
@@ -75,35 +77,79 @@ class IpcServer(Generic[ContextT]):
         command: type[ProcessesIn[ContextT]],
         *,
         limits: Limits | None = None,
-        wires: Wire = Wire.FRAMED,
+        wires: Wire = FRAMED_OR_JSON,
         authorize: Authorize | None = None,
         selector: Any = None,
     ) -> None:
+        self._start(functools.partial(claimed, path), command, limits, wires, authorize, selector)
+
+    @classmethod
+    def adopt(
+        cls,
+        fd: int | None,
+        command: type[ProcessesIn[ContextT]],
+        *,
+        name: str | None = None,
+        limits: Limits | None = None,
+        wires: Wire = FRAMED_OR_JSON,
+        authorize: Authorize | None = None,
+        selector: Any = None,
+    ) -> IpcServer[ContextT]:
+        """A server on a listening socket from outside: of a service manager, or a parent.
+
+        The socket's path is never removed, and has no lock file and no status page.
+
+        Args:
+            fd: the socket's descriptor, which becomes the server's own; None is the one that was
+                passed by LISTEN_FDS.
+            name: which of those passed, by FileDescriptorName= in its .socket unit.
+            command, limits, wires, authorize, selector: as for a server at a path.
+
+        Raises:
+            SocketRefused: it is another user's, or others may connect to it.
+            TransportError: it is no listening Unix socket with a path, or none was passed.
+            SchemaError: a command cannot travel.
+        """
+        server = cls.__new__(cls)
+        listening = functools.partial(adopted, fd, name)
+        server._start(listening, command, limits, wires, authorize, selector)
+        return server
+
+    def _start(
+        self,
+        take_place: Callable[[], tuple[Place, socket.socket]],
+        command: type[ProcessesIn[ContextT]],
+        limits: Limits | None,
+        wires: Wire,
+        authorize: Authorize | None,
+        selector: Any,
+    ) -> None:
         self._limits = limits or Limits()
+        if not wires:
+            raise ValueError("wires names no wire that clients may speak; see Wire")
         catalog = Catalog(command)
         if Wire.BARE in wires:
             catalog.check_bare(wires)
         self._counts = Counts()
         self._needs_turn = False
+        self._idle_left = self._idle_granted = 0
+        """How many idle polls may look no further, and how many might at first."""
+        self._budget_ns = in_ns(self._limits.seconds_per_poll)
+        self._messages = self._limits.messages_per_poll
         self._is_awake = False
-        self._is_running = False
         self._is_closed = False
-        self._ownership = ownership.claim(os.fspath(path))
-        # Newest first, and each may be called twice: an interrupted close is finished by another.
-        self._closers: list[Callable[[], None]] = [self._ownership.release]
-        self._finalizer = weakref.finalize(self, _call_all, self._closers)
+        self._place, listener = take_place()
+        self._closers = Closers(self, self._place.release, listener.close)
         try:
-            listener = sockets.listen(self._ownership)
-            self._closers.insert(0, listener.close)
             self._poller = poller.poller_for(selector)
-            self._closers.insert(0, self._poller.close)
+            self._closers.add(self._poller.close)
             self._wake = OwnedFd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-            self._closers.insert(0, self._wake.close)
+            self._closers.add(self._wake.close)
             self._poller.register(self._wake.fileno(), READ)
-            accepts = self._limits.accepts_per_poll
-            self._door = Door(self.path, listener, self._poller, accepts, self._counts)
+            self._log = ClientLog(self.path, self._counts)
+            self._door = Door(self._log, listener, self._poller, self._counts)
         except BaseException as error:
-            self._finalizer()
+            self._closers.close()
             if isinstance(error, OSError) and not isinstance(error, TransportError):
                 raise sockets.cannot_listen(self.path, error) from error
             raise
@@ -112,22 +158,36 @@ class IpcServer(Generic[ContextT]):
             catalog,
             wires,
             message_bytes=self._limits.message_bytes,
+            line_bytes=self._limits.line_bytes,
             elements=self._limits.elements,
             depth=self._limits.depth,
             clock=clock.clock_identity(),
         )
-        serve = Attendant(self.path, authorize, self._counts).serve
+        page, counts = self._place.page, self._counts
+        serve = Attendant(self._log, authorize, self._counts).serve
         self._rota = Rota(
-            self.path, connect, serve, self._door, self._poller, self._limits, self._counts
+            self._log,
+            connect,
+            serve,
+            self._door,
+            self._poller,
+            self._limits,
+            self._counts,
+            lambda now: page.stamp(now, counts.polls),
         )
         # Which function stands here is the server's state: an idle poll asks nothing else.
         self._poll: Callable[..., poller.Ready] = self._poller.poll
-        abandon_in_child(self._abandon)
+        abandon_in_child(self, type(self)._abandon)
 
     @property
     def path(self) -> str:
         """Where the socket is, as an absolute path."""
-        return self._ownership.path
+        return self._place.path
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, by a command for example; here a host's loop may end."""
+        return self._is_closed
 
     @property
     def clients(self) -> tuple[Peer, ...]:
@@ -140,18 +200,19 @@ class IpcServer(Generic[ContextT]):
     @property
     def stats(self) -> Stats:
         """What happened so far."""
-        sessions, counts = self._rota.sessions.values(), self._counts
-        return Stats(
-            clients=len(sessions),
-            accepted=counts.accepted,
-            refused=counts.refused,
-            dropped=counts.dropped,
-            commands=counts.commands,
-            failed=counts.failed,
-            rejected=counts.rejected,
-            received_bytes=counts.received_bytes + sum(s.received_bytes for s in sessions),
-            sent_bytes=counts.sent_bytes + sum(s.sent_bytes for s in sessions),
-        )
+        return self._counts.told(self._rota.sessions.values(), self._idle_granted - self._idle_left)
+
+    @property
+    def poll_delay(self) -> float | None:
+        """Seconds until a poll is wanted though nothing is readable; None if none is.
+
+        For loops that watch `fileno()`: a timer of so many seconds, set anew after each poll,
+        closes clients that are too slow, and accepts again when the system has descriptors.
+        """
+        if not self._needs_turn:
+            return None
+        due = self._rota.due_in()
+        return None if due == math.inf else due
 
     def fileno(self) -> int:
         """A descriptor, readable while there is something to do: for epoll, asyncio, Qt, GLib.
@@ -161,7 +222,7 @@ class IpcServer(Generic[ContextT]):
             io.UnsupportedOperation: the caller's selector has no descriptor.
         """
         if self._is_closed:
-            _raise_closed()
+            self._poll(0)  # says why
         return self._poller.fileno()
 
     def handle_new_messages(
@@ -177,7 +238,7 @@ class IpcServer(Generic[ContextT]):
             context: handed to each command's `process`.
             max_messages: run at most so many commands; None is the limits' number.
             max_seconds: begin no command after so many seconds; None is the limits' number. The
-                first command of a poll is always begun.
+                first command of a poll is begun all the same, unless large messages took the time.
 
         Returns:
             How many commands were finished. What is left waits for the next call.
@@ -188,8 +249,12 @@ class IpcServer(Generic[ContextT]):
                 after its client was answered.
         """
         ready = self._poll(0)
-        if not ready and not self._needs_turn:
-            return 0
+        if not ready:
+            if self._idle_left:
+                self._idle_left -= 1
+                return 0
+            if not self._needs_turn:
+                return self._tick()
         return self._turn(ready, context, max_messages, max_seconds)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -203,8 +268,24 @@ class IpcServer(Generic[ContextT]):
 
         Raises:
             LocalProtocolError: as `handle_new_messages`.
+            ValueError: the timeout is no number.
         """
+        # A host that sleeps polls seldom, and its page must not wait for many idle polls.
+        self._idle_granted -= self._idle_left
+        self._idle_left = 0
+        try:
+            return self._wait(timeout)
+        except (OSError, ValueError):
+            if self._is_closed:  # by a signal's handler
+                self._poll(0)
+            raise
+
+    def _wait(self, timeout: float | None) -> bool:
+        if timeout is None and not self._needs_turn:
+            return bool(self._poll(None))
         longest = math.inf if timeout is None else max(timeout, 0)
+        if math.isnan(longest):
+            raise ValueError("timeout must be a number of seconds, is nan")
         due = self._rota.due_in() if self._needs_turn else math.inf
         sleep = min(longest, due)
         ready = self._poll(None if sleep == math.inf else min(sleep, LONGEST_WAIT_SECONDS))
@@ -213,15 +294,16 @@ class IpcServer(Generic[ContextT]):
     def close(self) -> None:
         """Remove the socket and close every connection; inside `process`, after its answer.
 
-        Calling it twice is fine.
+        Of an answer that the kernel does not take at once the rest is lost. Calling it twice is
+        fine.
         """
         self._rota.is_stopping = True
-        if self._is_running or self._is_closed:
+        if self._poll is raise_reentered or self._is_closed:
             return
-        self._poll = _raise_closed
+        self._poll = raise_closed
         self._rota.drop_all()
-        _call_all(self._closers)
-        self._finalizer.detach()
+        self._log.close()
+        self._closers.close()
         self._is_closed = True
 
     def _abandon(self) -> None:
@@ -229,11 +311,10 @@ class IpcServer(Generic[ContextT]):
         if self._is_closed:
             return
         self._is_closed = True
-        self._poll = _raise_forked
+        self._poll = raise_forked
         self._rota.abandon()
-        self._finalizer.detach()
-        self._ownership.abandon()
-        _call_all(self._closers)
+        self._place.abandon()
+        self._closers.close()
 
     def __enter__(self) -> Self:
         return self
@@ -250,44 +331,38 @@ class IpcServer(Generic[ContextT]):
         max_messages: int | None,
         max_seconds: float | None,
     ) -> int:
-        rota, limits = self._rota, self._limits
-        seconds = limits.seconds_per_poll if max_seconds is None else max_seconds
-        messages = limits.messages_per_poll if max_messages is None else max_messages
         now = monotonic_ns()
-        stop = now + int(min(seconds, LONGEST_POLL_SECONDS) * 1e9)
-        self._is_running = self._needs_turn = True
-        self._poll = _raise_reentered
+        stop = now + (self._budget_ns if max_seconds is None else in_ns(max_seconds))
+        messages = self._messages if max_messages is None else max_messages
+        rota = self._rota
+        self._needs_turn = True
+        self._counts.polls += self._idle_granted - self._idle_left + 1
+        self._idle_left = self._idle_granted = 0
+        self._poll = raise_reentered
+        if self._is_closed:  # by a signal's handler, since it was asked who is ready
+            self._poll = raise_closed
+            raise_closed()
         try:
             try:
-                rota.take_in(ready, now, stop)
-                done = rota.run(context, messages, now, stop) if rota.runnable else 0
-                if rota.begun:
-                    rota.drop_the_late(now)
-                return done
+                return rota.turn(ready, context, messages, now, stop)
             except BaseException:
                 rota.recover()
                 raise
             finally:
-                self._leave_turn()
                 if not self._is_closed:
                     self._end_turn(now)
-        finally:
-            self._leave_turn()  # an interrupt may have come before the first could
-
-    def _leave_turn(self) -> None:
-        if self._poll is _raise_reentered:
-            self._poll = self._poller.poll
-        self._is_running = False
+        finally:  # an interrupt may have come before the first could
+            if self._poll is raise_reentered:
+                self._poll = self._poller.poll
+                if rota.is_stopping:
+                    self.close()
 
     def _end_turn(self, now: int) -> None:
         """Settle what the next idle poll will look at."""
-        if self._rota.is_stopping:
-            self.close()
-            return
         door, rota = self._door, self._rota
         if door.is_closed and len(rota.sessions) < self._limits.clients:
             door.reopen(now)
-        runnable = bool(rota.runnable)
+        runnable = len(rota.runnable) > 0 or rota.is_broken
         if runnable and not self._is_awake:
             self._is_awake = True  # said before it is so, for an interrupt may fall between
             os.eventfd_write(self._wake.fileno(), 1)
@@ -295,28 +370,18 @@ class IpcServer(Generic[ContextT]):
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake.fileno())
             self._is_awake = False
-        self._needs_turn = runnable or bool(rota.begun) or door.is_resting
+        if runnable or rota.begun or door.is_resting:
+            return
+        self._needs_turn = False
+        self._idle_left = self._idle_granted = self._place.page.idle_polls
 
+    # The status page -----------------------------------------------------------------------------
 
-def _call_all(closers: list[Callable[[], None]]) -> None:
-    """Call each, whatever another raises."""
-    with contextlib.ExitStack() as stack:
-        for close in reversed(closers):
-            stack.callback(close)
-
-
-def _raise_closed(timeout: float | None = None) -> poller.Ready:
-    raise LocalProtocolError("the server is closed")
-
-
-def _raise_forked(timeout: float | None = None) -> poller.Ready:
-    raise LocalProtocolError(
-        "the server was made before this process was forked and stays with the parent; "
-        "make another one, at another path, in the child"
-    )
-
-
-def _raise_reentered(timeout: float | None = None) -> poller.Ready:
-    raise LocalProtocolError(
-        "the server was called from inside `process`; return from it first (close is allowed)"
-    )
+    def _tick(self) -> int:
+        """After a number of idle polls: show that the host is alive, and count on."""
+        self._counts.polls += self._idle_granted - self._idle_left + 1
+        now = monotonic_ns()
+        if now >= self._rota.stamp_at:
+            self._rota.stamp_at = self._place.page.stamp(now, self._counts.polls)
+        self._idle_left = self._idle_granted = self._place.page.idle_polls
+        return 0

@@ -9,10 +9,18 @@ import contextlib
 import socket
 from typing import NamedTuple
 
-from lazyipc._core.connection import ServerConnection
+from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.framing import Wire
+from lazyipc._core.parts import (
+    LARGE_BYTES,
+    MOST_PIECES,
+    QUEUE_BYTES,
+    Parts,
+    pass_written,
+    views,
+)
 from lazyipc._io.poller import READ, WRITE, EpollPoller, SelectorPoller
-from lazyipc._io.sockets import NO_WAIT, SEND_FLAGS, receive_size
+from lazyipc._io.sockets import NO_WAIT, RECEIVE_BYTES, SEND_FLAGS
 
 
 class Peer(NamedTuple):
@@ -40,11 +48,14 @@ class Session:
         peer: who it is.
         connection: its side of the protocol.
         poller: where its readiness is watched for.
+        in_bytes: how much is kept of what it sent.
     """
 
     __slots__ = (
+        "_in_bytes",
         "_interest",
         "_owed",
+        "_piece_bytes",
         "_poller",
         "backlog",
         "connected",
@@ -67,15 +78,18 @@ class Session:
         peer: Peer,
         connection: ServerConnection,
         poller: EpollPoller | SelectorPoller,
+        in_bytes: int,
     ) -> None:
+        self._in_bytes = in_bytes
+        self._piece_bytes = min(in_bytes, RECEIVE_BYTES)
         self.connected = connected
         self.peer = peer
         self.connection = connection
         self._poller = poller
         self.fd = connected.fileno()
-        self._owed: list[bytes] = []
+        self._owed: list[bytes | Parts] = []
         self.owed_bytes = 0
-        self.backlog: memoryview | None = None
+        self.backlog: list[memoryview] | None = None
         """What the kernel refused; until it is gone the client is neither read nor run."""
         self._interest = READ
         self.ended = False
@@ -111,14 +125,20 @@ class Session:
         return self.connection.finished or (self.ended and not self.is_queued)
 
     def receive(self, now_ns: int) -> bool:
-        """Read once; False when nothing came.
+        """Read once; False when there is nothing new for the connection.
 
         Args:
             now_ns: the time, on the clock of the connection.
         """
         connection = self.connection
+        size = self._piece_bytes
         try:
-            data = self.connected.recv(receive_size(connection.wanted_bytes), NO_WAIT)
+            if connection.wanted_bytes:
+                space = connection.space()
+                if space is not None:
+                    return self._receive_into(space, now_ns)
+                size = min(RECEIVE_BYTES, self._in_bytes - len(connection.buffer))
+            data = self.connected.recv(size, NO_WAIT)
             if data:
                 self.received_bytes += len(data)
                 connection.receive_data(data, now_ns)
@@ -131,11 +151,32 @@ class Session:
         except BaseException:
             self.gone = True  # an interrupt may have swallowed what was read
             raise
-        self.ended = True
-        self._watch(0)
-        return False
+        return self._receive_end()
 
-    def owe(self, data: bytes) -> None:
+    def _receive_into(self, space: memoryview, now_ns: int) -> bool:
+        """Read once into the place of a large message: it has room there, whatever is kept."""
+        count = self.connected.recv_into(space, 0, NO_WAIT)
+        if not count:
+            return self._receive_end()
+        self.received_bytes += count
+        self.connection.received(count, now_ns)
+        return True
+
+    def _receive_end(self) -> bool:
+        was_ended, self.ended = self.ended, True
+        self._watch(0)
+        return not was_ended and self.connection.receive_end()
+
+    def is_abandoned(self) -> bool:
+        """Whether its client is known to be gone, before a command of it is run.
+
+        A frame says until when it may run; on the other wires who gives up can only hang up, and
+        may have done so since readiness was asked for.
+        """
+        self.gone = self.gone or self._poller.has_hung_up(self.fd)
+        return self.gone
+
+    def owe(self, data: bytes | Parts) -> None:
         """Add to what is written at the next flush."""
         if data:
             self._owed.append(data)
@@ -149,8 +190,27 @@ class Session:
         """
         if self.gone or not (self._owed or self.backlog):
             return False
+        owed = self._owed
         try:
-            return self._write()
+            if self.backlog is not None or self.owed_bytes >= LARGE_BYTES:
+                if not self._write_on():
+                    return False
+            else:  # too little to be in parts
+                data: bytes = owed[0] if len(owed) == 1 else b"".join(owed)  # type: ignore
+                owed.clear()
+                self.owed_bytes = 0
+                try:
+                    sent = self.connected.send(data, SEND_FLAGS)
+                except BlockingIOError:
+                    sent = 0
+                self.sent_bytes += sent
+                if sent < len(data):
+                    self.backlog = [memoryview(data)[sent:]]
+                    self._watch(WRITE)
+                    return False
+            if self._interest == WRITE:
+                self._watch(0 if self.ended else READ)
+            return not (self.ended or self.connection.finished)
         except OSError:
             self.gone = True
             return False
@@ -158,27 +218,25 @@ class Session:
             self.gone = True  # an interrupt hides how much was written
             raise
 
-    def _write(self) -> bool:
-        owed = self._owed
-        data: bytes | memoryview
-        if self.backlog is not None:
-            data, self.backlog = self.backlog, None  # nothing is owed meanwhile: it is not run
-        else:
-            data = owed[0] if len(owed) == 1 else b"".join(owed)
-            owed.clear()
+    def _write_on(self) -> bool:
+        """Write what waits, or what large parts there are, from where it lies; if that was all."""
+        unwritten = self.backlog
+        if unwritten is None:  # nothing is owed while something waits: the client is not run
+            unwritten = views(self._owed)
+            if self.owed_bytes > QUEUE_BYTES:  # before a byte, for a longer queue is no progress
+                self.connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_BYTES)
+            self._owed.clear()
             self.owed_bytes = 0
         try:
-            sent = self.connected.send(data, SEND_FLAGS)
+            sent = self.connected.sendmsg(unwritten[:MOST_PIECES], (), SEND_FLAGS)
         except BlockingIOError:
             sent = 0
         self.sent_bytes += sent
-        if sent < len(data):
-            self.backlog = memoryview(data)[sent:]
+        pass_written(unwritten, sent)
+        self.backlog = unwritten or None
+        if unwritten:
             self._watch(WRITE)
-            return False
-        if self._interest == WRITE:
-            self._watch(0 if self.ended else READ)
-        return not (self.ended or self.connection.finished)
+        return not unwritten
 
     def _watch(self, mask: int) -> None:
         if mask != self._interest:

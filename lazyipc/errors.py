@@ -16,6 +16,7 @@ __all__ = [
     "DecodeError",
     "Disconnected",
     "EncodeError",
+    "HostBusy",
     "IpcError",
     "LocalProtocolError",
     "MessageTooLarge",
@@ -98,13 +99,26 @@ class DecodeError(RemoteProtocolError):
         reason: what is wrong with the bytes.
         offset: where, in bytes from the start of the message.
         path: the field that was being read, such as `items[3].a`; empty for the message itself.
+        line: of JSON: which line of its connection the message was, from 1; else None.
+        column: of JSON: which character of that line, from 1; else None.
     """
 
-    def __init__(self, reason: str, *, offset: int, path: str = "") -> None:
-        super().__init__(f"byte {offset}, {path or 'message'}: {reason}")
+    def __init__(
+        self,
+        reason: str,
+        *,
+        offset: int,
+        path: str = "",
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        place = f"byte {offset}" if line is None else f"line {line}, column {column}"
+        super().__init__(f"{place}, {path or 'message'}: {reason}")
         self.reason = reason
         self.offset = offset
         self.path = path
+        self.line = line
+        self.column = column
 
 
 class MessageTooLarge(RemoteProtocolError):
@@ -191,6 +205,29 @@ class ReplyTimeout(IpcError, TimeoutError):
     def __init__(self, message: str, *, started: Started) -> None:
         super().__init__(message)
         self.started = started
+
+
+class HostBusy(ReplyTimeout):
+    """The server lives, but has not polled since the request was sent, so the command was not run.
+
+    Args:
+        message: who lives, since when it has not polled, how often it does.
+        last_poll_seconds: how long ago it polled, when that was seen.
+        interval: seconds from one of its polls to the next, about; None where it is not known.
+        started: what is known of the command.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        last_poll_seconds: float,
+        interval: float | None = None,
+        started: Started = "no",
+    ) -> None:
+        super().__init__(message, started=started)
+        self.last_poll_seconds = last_poll_seconds
+        self.interval = interval
 
 
 class RemoteError(IpcError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,18 @@ from typing import Any
 import pytest
 
 from lazyipc import IpcServer, Limits
-from tests.harness import Job, RawClient
+from tests.harness import SELECTORS, Job, RawClient
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_selector: run over each kind of readiness in turn")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A marked test, or module, gets its `selector` from the table of all."""
+    is_marked = metafunc.definition.get_closest_marker("every_selector") is not None
+    if is_marked and "selector" in metafunc.fixturenames:
+        metafunc.parametrize("selector", SELECTORS.values(), ids=SELECTORS.keys())
 
 
 @pytest.fixture
@@ -50,8 +62,15 @@ def no_descriptor_leak() -> Iterator[None]:
     assert after == before, f"descriptors left open: {after.items() - before.items()}"
 
 
-PATIENT = Limits(seconds_per_poll=60)
-"""On a busy machine a poll that a test counts commands in may take longer than it should."""
+def patient(**limits: Any) -> Limits:
+    """Limits whose polls are not cut short.
+
+    On a busy machine a poll that a test counts commands in may take longer than it should.
+    """
+    return Limits(seconds_per_poll=60, **limits)
+
+
+PATIENT = patient()
 
 Serve = Callable[..., IpcServer[Any]]
 Connect = Callable[[], RawClient]
@@ -59,7 +78,7 @@ Connect = Callable[[], RawClient]
 
 @pytest.fixture
 def selector() -> Callable[[], Any]:
-    """What makes a server's selector; test_server.py has another."""
+    """What makes a server's selector: epoll itself, or each in turn for `every_selector`."""
     return lambda: None
 
 
@@ -77,6 +96,38 @@ def serve(path: str, selector: Callable[[], Any]) -> Iterator[Serve]:
     yield make
     for server in made:
         server.close()
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now_ns = time.monotonic_ns()
+
+    def read(self) -> int:
+        return self.now_ns
+
+    def advance_ns(self, by_ns: int) -> int:
+        """Let so much time pass; the new time."""
+        self.now_ns += by_ns
+        return self.now_ns
+
+
+StopClock = Callable[[IpcServer[Any]], Clock]
+
+
+@pytest.fixture
+def stop_clock(monkeypatch: pytest.MonkeyPatch) -> StopClock:
+    """Stops a server's clock, from which its deadlines, budgets and limits of time are told."""
+
+    def stop(server: IpcServer[Any]) -> Clock:
+        clock = Clock()
+        monkeypatch.setattr("lazyipc._server.monotonic_ns", clock.read)
+        for part in (server._rota, server._log):
+            monkeypatch.setattr(part, "_clock", clock.read)
+        return clock
+
+    return stop
 
 
 @pytest.fixture

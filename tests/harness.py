@@ -5,11 +5,18 @@ Nothing here sleeps: a test drives the poll step by hand until a condition holds
 
 from __future__ import annotations
 
+import collections
+import collections.abc
 import contextlib
 import dis
 import functools
+import importlib
+import io
 import os
+import resource
 import select
+import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -45,6 +52,56 @@ def give_up(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"must run where CI=true: {reason}")
     pytest.skip(reason)
+
+
+# Readiness ----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def selectors2() -> Any:
+    """The backport of `selectors`.
+
+    Its last release takes `Mapping` from `collections`, which has none since Python 3.10; the name
+    is lent for the import alone.
+    """
+    collections.Mapping = collections.abc.Mapping  # type: ignore[attr-defined]
+    try:
+        return importlib.import_module("selectors2")
+    except ImportError as error:
+        give_up(f"selectors2 is not installed: {error}")
+    finally:
+        del collections.Mapping  # type: ignore[attr-defined]
+
+
+SELECTORS: dict[str, Callable[[], Any]] = {
+    "epoll itself": lambda: None,
+    "SelectSelector": selectors.SelectSelector,
+    "PollSelector": selectors.PollSelector,
+    "EpollSelector": selectors.EpollSelector,
+    "selectors2.DefaultSelector": lambda: selectors2().DefaultSelector(),
+    "selectors2.SelectSelector": lambda: selectors2().SelectSelector(),
+    "selectors2.PollSelector": lambda: selectors2().PollSelector(),
+    "selectors2.EpollSelector": lambda: selectors2().EpollSelector(),
+}
+"""What makes each kind of readiness, as `IpcServer(selector=)` takes it."""
+
+
+@contextlib.contextmanager
+def far_descriptors(first: int) -> Iterator[None]:
+    """What is opened meanwhile gets a number from this one on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < first + 100:
+        give_up(f"a process may have no descriptor over {hard} here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, first + 100), hard))
+    taken = []
+    try:
+        while not taken or taken[-1] < first - 1:
+            taken.append(os.dup(0))
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # A family whose commands do what a test asks ------------------------------------------------------
@@ -126,6 +183,14 @@ def poll(
         server.handle_new_messages(context)
 
     until(condition, step, seconds, what)
+
+
+def readable(server: IpcServer[Any]) -> bool:
+    """Whether its descriptor is readable, where it has one."""
+    try:
+        return bool(select.select([server], [], [], 0)[0])
+    except io.UnsupportedOperation:
+        return server.wait(0)
 
 
 @contextlib.contextmanager
@@ -497,11 +562,11 @@ def told_by_child(work: Callable[[], str]) -> str:
     return told
 
 
-def become_nobody() -> None:
+def become_nobody(uid: int = NOBODY) -> None:
     """In a child: another user than the test's, for good."""
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
 
 def need_root() -> None:
@@ -540,6 +605,31 @@ def run_script(code: str, *arguments: str, check: bool = True) -> subprocess.Com
     )
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+def traced(log: Path, calls: str, code: str, *arguments: str) -> list[str]:
+    """The system calls a script made, in order, as strace writes them: `name(arguments) = result`.
+
+    Args:
+        log: where strace may write.
+        calls: which, as `strace -e trace=` takes them.
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        give_up("strace is not installed")
+    done = subprocess.run(
+        [strace, "-f", "-o", str(log), "-e", f"trace={calls}", *python(code, *arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    if "ptrace" in done.stderr:
+        give_up(f"strace may not trace here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    lines = (line.split(maxsplit=1)[1] for line in log.read_text().splitlines())
+    return [" ".join(line.split()) for line in lines if "(" in line]
 
 
 # Interrupts ---------------------------------------------------------------------------------------

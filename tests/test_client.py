@@ -26,6 +26,7 @@ from lazyipc import (
     DecodeError,
     Disconnected,
     EncodeError,
+    HostBusy,
     IpcClient,
     IpcError,
     IpcServer,
@@ -407,8 +408,8 @@ def test_a_deadline_covers_connecting(path: str, timeout: float, wire: Wire) -> 
 def test_a_deadline_covers_the_queue(serve: Serve, path: str, timeout: float, wire: Wire) -> None:
     server = serve(ClientCommand, wires=Wire.ALL)
     error = on_time(timeout, lambda: client_send(Push(x=1), path, timeout=timeout, wire=wire))
-    assert isinstance(error, ReplyTimeout)
-    assert error.started == ("unknown" if timeout else "no")
+    assert isinstance(error, HostBusy if timeout else ReplyTimeout)
+    assert error.started == "no", "the kernel says that nobody read it"
     assert path in str(error)
     stack: list[int] = []
     for _ in range(3):
@@ -424,7 +425,7 @@ def test_a_deadline_covers_the_queue_for_a_large_request(
     serve(ClientCommand, wires=Wire.ALL)
     command = Print(payload="x" * 4_000_000)
     error = on_time(0.1, lambda: client_send(command, path, timeout=0.1, wire=wire))
-    assert isinstance(error, ReplyTimeout)
+    assert isinstance(error, HostBusy)
     assert error.started == "no", "half a request cannot run"
 
 
@@ -626,7 +627,7 @@ def test_signals_do_not_disturb_a_transfer(serve: Serve, path: str) -> None:
 def test_what_expired_in_the_queue_is_not_run(serve: Serve, path: str) -> None:
     server, host = serve(), Host()
     with forked(lambda line: line.say(str(_ask_once(path)))) as child:
-        assert child.hear() == "ReplyTimeout unknown"  # only then is the server polled
+        assert child.hear() == "HostBusy no"  # only then is the server polled
         for _ in range(5):
             server.handle_new_messages(host)
     assert host.ran == []
@@ -1218,3 +1219,34 @@ def test_values_are_those_of_the_declared_types(serve: Serve, path: str) -> None
     with hosted(serve(Ask), None), IpcClient(path) as client:
         answers = [client.send(Nothing()), client.send(Several()), client.send(Either())]
     assert answers == [None, [(1, None), (2, "x")], Pushed(x=5)]
+
+
+def test_a_call_that_was_never_written_leaves_nothing_open(serve: Serve, path: str) -> None:
+    """Its time was over before it could be: the next batch waits for its own answers alone."""
+    with hosted(serve(), Host()), IpcClient(path) as client:
+        assert client.send(Echo(text="first")) == "first"
+        client._timeout = 1e-9
+        with pytest.raises(ReplyTimeout):
+            client.send(Echo(text="late"))
+        client._timeout = None
+        assert client.send_many([Echo(text="a"), Echo(text="b")]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("wire", [Wire.FRAMED, Wire.BARE, Wire.JSON], ids=lambda wire: wire.name)
+def test_a_link_that_an_interrupt_left_broken_is_not_used_again(
+    serve: Serve, path: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came between the end of a step and the hang-up that should have followed."""
+    stack: list[int] = []
+    with (
+        hosted(serve(ClientCommand, wires=Wire.ALL), stack),
+        IpcClient(path, wire=wire) as client,
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(IpcClient, "_disconnect", lambda self: None)
+            assert client.send(Push(x=1)) == Pushed(x=1)
+        link = client._link
+        assert link is not None
+        link.is_broken = True
+        assert client.send(Push(x=2)) == Pushed(x=2)
+        assert client._link is not link

@@ -21,6 +21,8 @@ ERRORS = [
     errors.SocketRefused("a file", path="/s"),
     errors.Disconnected("gone", path="/s", errno=104, started="no"),
     errors.ReplyTimeout("late", started="unknown"),
+    errors.HostBusy("busy", last_poll_seconds=12.5, interval=20.0),
+    errors.HostBusy("busy", last_poll_seconds=0.5, interval=None, started="unknown"),
     errors.RemoteError("x", kind="KeyError"),
     errors.CommandFailed("no such player"),
     errors.NotPermitted("no"),
@@ -36,3 +38,11 @@ def test_an_error_survives_pickling(error: errors.IpcError) -> None:
     assert again.args == error.args
     assert vars(again) == vars(error)
     assert getattr(again, "errno", None) == getattr(error, "errno", None)
+
+
+def test_a_busy_host_is_a_timeout_whose_command_did_not_run() -> None:
+    error = errors.HostBusy("busy", last_poll_seconds=12.5, interval=20.0)
+    assert isinstance(error, errors.ReplyTimeout)
+    assert isinstance(error, TimeoutError)
+    assert (error.started, error.last_poll_seconds, error.interval) == ("no", 12.5, 20.0)
+    assert str(error) == "busy"

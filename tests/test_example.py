@@ -13,12 +13,39 @@ from contextlib import contextmanager
 
 import pytest
 
+from examples.simple.commands import Add, ClientCommand, Print, PrintAck, Push, Pushed, Sum
+from lazyipc import RemoteError, Wire
+from lazyipc.testing import joined
 from tests.harness import ROOT, until
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 
 EXAMPLE = (sys.executable, "-m", "examples.simple")
 U64_MAX = 2**64 - 1
+
+
+@pytest.mark.parametrize("wire", [Wire.FRAMED, Wire.BARE], ids=str)
+def test_what_each_command_does(wire: Wire, capsys: pytest.CaptureFixture[str]) -> None:
+    stack: list[int] = []
+    with joined(ClientCommand, stack, wires=Wire.ALL) as link:
+        assert link.send(Print(payload="hello"), wire=wire) == PrintAck()
+        assert link.send(Add(a=5, b=3), wire=wire) == Sum(c=8)
+        assert [link.send(Push(x=x), wire=wire) for x in (69, 70)] == [Pushed(x=69), Pushed(x=70)]
+    assert stack == [69, 70]
+    assert capsys.readouterr().out.splitlines() == [
+        "Print command received: hello",
+        "Add command received: 5 + 3 = 8",
+        "Push command received: 69",
+        "Push command received: 70",
+    ]
+
+
+def test_a_sum_that_does_not_fit_is_an_error_of_the_host() -> None:
+    with joined(ClientCommand, []) as link:
+        with pytest.raises(RemoteError) as caught:
+            link.send(Add(a=U64_MAX, b=1))
+        assert caught.value.kind == "ValidationError"
+        assert link.send(Add(a=U64_MAX, b=0)) == Sum(c=U64_MAX)
 
 
 class Server:

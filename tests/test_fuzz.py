@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import re
 import sys
@@ -22,7 +21,7 @@ from lazyipc._core.cursor import Cursor
 from lazyipc._core.encoding import Encoding
 from lazyipc._core.family import Generation
 from lazyipc._core.layout import sequences
-from lazyipc._core.layout.rule import RULES
+from lazyipc._core.layout.rule import RULES, Rule
 from lazyipc._core.scalars import Number
 from lazyipc.errors import DecodeError
 from tests.fuzz import __main__ as command
@@ -126,7 +125,8 @@ def rule(kind: type, **columns: Any) -> Plant:
     """Plant another column into one row of the table."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        patch.setitem(RULES, kind, dataclasses.replace(RULES[kind], **columns))
+        row = {column: getattr(RULES[kind], column) for column in Rule.__slots__}
+        patch.setitem(RULES, kind, Rule(**{**row, **columns}))
 
     return plant
 

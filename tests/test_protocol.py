@@ -593,8 +593,19 @@ def test_a_server_may_take_bare_only(start: Callable[..., Host]) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"\x00\x09", b"\x01\x4c", b"\xff\x4d", b"\xff\xff", b"GET /"])
-def test_other_first_bytes_are_refused(host: Host, sent: bytes) -> None:
+def test_other_first_bytes_are_refused(start: Callable[..., Host], sent: bytes) -> None:
+    host = start(wires=Wire.BARE | Wire.FRAMED)
     assert host.rest(host.connect(sent)) == b""
+
+
+def test_other_first_bytes_are_lines(host: Host) -> None:
+    stream = host.connect(b'{"Push":{"x":2}}\n{"id":"a","call":{"Add":{"a":1,"b":2}}}\n')
+    answers = b""
+    while answers.count(b"\n") < 2:
+        host.drive(lambda: is_readable(stream))
+        answers += stream.recv(4096)
+    assert answers == b'{"Ok":{"Pushed":{"x":2}}}\n{"id":"a","Ok":{"Sum":{"c":3}}}\n'
+    assert host.stack == [2]
 
 
 def test_a_first_byte_alone_says_nothing(host: Host) -> None:

@@ -16,7 +16,6 @@ from typing import Any, Union
 from pydantic import BaseModel
 
 from lazyipc._core import marks
-from lazyipc._core.conversion import ADDRESSES, CONVERTED, IP_ADDRESS
 from lazyipc._core.family import Family, Generation, family_of
 from lazyipc._core.members import (
     Member,
@@ -26,6 +25,7 @@ from lazyipc._core.members import (
     members_of,
     substitute,
 )
+from lazyipc._core.record import Value
 from lazyipc._core.scalars import Number
 from lazyipc._core.shape import (
     Array,
@@ -61,7 +61,6 @@ _SIMPLE: dict[object, Shape] = {
     bytes: Blob(),
     None: Unit(),
     type(None): Unit(),
-    **CONVERTED,
 }
 
 
@@ -86,23 +85,22 @@ class _Walk:
             )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Value):
     """Where in a declaration we are: its path for messages, and the types we are inside of."""
 
     path: str
     walk: _Walk
-    above: Mapping[Any, Target] = dataclasses.field(default_factory=dict)
+    above: Mapping[Any, Target]
     owner: Any = None
 
     def at(self, step: str) -> _Place:
-        return dataclasses.replace(self, path=self.path + step)
+        return _Place(self.path + step, self.walk, self.above, self.owner)
 
     def inside(self, key: Any, target: Target) -> _Place:
-        return dataclasses.replace(self, above={**self.above, key: target})
+        return _Place(self.path, self.walk, {**self.above, key: target}, self.owner)
 
     def owned(self, owner: Any) -> _Place:
-        return dataclasses.replace(self, owner=owner)
+        return _Place(self.path, self.walk, self.above, owner)
 
 
 def shape_of(annotation: Any) -> Shape:
@@ -128,7 +126,7 @@ def structure_of(model: type[BaseModel]) -> Structure:
 def _walked(annotation: Any, walk: Callable[[_Place], Shape]) -> Shape:
     name, walked = _name(annotation), _Walk()
     try:
-        shape = walk(_Place(name, walked))
+        shape = walk(_Place(name, walked, {}))
     except RecursionError as error:
         raise SchemaError(f"{name}: nests too deeply to be looked through") from error
     for root, target in walked.families.items():
@@ -183,6 +181,11 @@ def _named(annotation: Any, origin: Any, place: _Place) -> Shape:
             return _model(origin, place)
         if dataclasses.is_dataclass(origin) or is_namedtuple(origin):
             return _class(annotation, place)
+        # Here, because most programs need none of these types.
+        from lazyipc._core.conversion import CONVERTED
+
+        if origin in CONVERTED and not typing.get_args(annotation):
+            return CONVERTED[origin]
     raise SchemaError(f"{place.path}: {_name(annotation)} has no wire form{_hint(annotation)}")
 
 
@@ -251,10 +254,9 @@ def _marked(annotation: Any, ours: list[Any], place: _Place) -> Shape:
             return Array(item, mark.length, kind)
         case marks.Array(), Blob():
             return Array(Number("u8"), mark.length, bytes)
-    wanted = {Number: "a number of that kind", marks.OneCharacter: "a str"}.get(
-        type(mark), "a list, a tuple[X, ...] or bytes"
-    )
-    raise SchemaError(f"{place.path}: {mark} stands at {wanted}, not at {_name(annotation)}")
+    wanted: dict[type, str] = {Number: "a number of that kind", marks.OneCharacter: "a str"}
+    place_for = wanted.get(type(mark), "a list, a tuple[X, ...] or bytes")
+    raise SchemaError(f"{place.path}: {mark} stands at {place_for}, not at {_name(annotation)}")
 
 
 def _number_array(annotation: Any, mark: marks.Array | marks.Vec, place: _Place) -> Shape:
@@ -310,10 +312,16 @@ def _is_plain(shape: Shape) -> bool:
         case Option(item):
             return _is_plain(item)
         case Choice():
-            return shape is IP_ADDRESS
+            return _is_address(shape)
         case Map() | Structure() | NumberArray() | Reference():
             return False
     return True
+
+
+def _is_address(shape: Shape) -> bool:
+    from lazyipc._core.conversion import IP_ADDRESS  # here, as above
+
+    return shape is IP_ADDRESS
 
 
 def _union(args: tuple[Any, ...], place: _Place) -> Shape:
@@ -331,11 +339,13 @@ def _may_be_none(shape: Shape) -> bool:
 
 
 def _union_of(items: list[Any], place: _Place) -> Choice:
-    if frozenset(map(_hashable, items)) == ADDRESSES:
-        return IP_ADDRESS
     cases = []
     for index, item in enumerate(items):
         if not (isinstance(item, type) and _tells_itself(item)):
+            from lazyipc._core.conversion import ADDRESSES, IP_ADDRESS  # here, as above
+
+            if frozenset(map(_hashable, items)) == ADDRESSES:
+                return IP_ADDRESS
             raise SchemaError(
                 f"{place.path}: {_name(item)} stands in a union, and only models and dataclasses "
                 "can be told apart on the wire; put it in a model of its own"

@@ -6,8 +6,6 @@ Knows codecs and descriptions; no frames, no connection.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +18,7 @@ from lazyipc._core.command import command_models, common_response, response_type
 from lazyipc._core.compiled import codec_of, structure_codec
 from lazyipc._core.family import Family, Generation, family_of, takes_the_place_of
 from lazyipc._core.framing import Wire
+from lazyipc._core.record import Value
 from lazyipc.errors import DecodeError, EncodeError, SchemaError, SchemaMismatch
 
 DESCRIPTION_VERSION = 1
@@ -32,12 +31,13 @@ class Reply:
     A declared root lets a reply be any variant of its family, so a new variant breaks nobody.
     """
 
-    __slots__ = ("_by_fingerprint", "_by_model", "_only", "_only_fingerprint", "description")
+    __slots__ = ("_by_fingerprint", "_by_model", "description", "fingerprint", "only")
 
     def __init__(self, annotation: Any) -> None:
         family = family_of(annotation)
-        self._only: Codec[Any] | None = None
-        self._only_fingerprint = b""
+        self.only: Codec[Any] | None = None
+        """Of the one type that replies have, where there is but one; with its fingerprint."""
+        self.fingerprint = b""
         self._by_model: dict[type, tuple[bytes, Codec[Any]]] = {}
         self._by_fingerprint: dict[bytes, Codec[Any]] = {}
         if family is not None and family.root is annotation and family.variants:
@@ -48,14 +48,24 @@ class Reply:
                 self._by_model[variant.model] = print_, codec
                 self._by_fingerprint[print_] = codec
             return
-        self._only = codec = codec_of(annotation)
+        self.only = codec = codec_of(annotation)
         if family is not None:
             family.seal()
             self.description = full = _response_description(codec.shape)
         else:
             self.description = schema.describe(codec.shape)
             full = ["type", self.description]
-        self._only_fingerprint = schema.fingerprint(full)
+        self.fingerprint = schema.fingerprint(full)
+
+    @property
+    def codecs(self) -> list[Codec[Any]]:
+        """Of each type that replies may have."""
+        return [self.only] if self.only is not None else list(self._by_fingerprint.values())
+
+    @property
+    def is_of_family(self) -> bool:
+        """Whether replies are variants of a Response family, known by their names."""
+        return self.description[0] in ("response", "family")
 
     def encode(self, value: Any) -> tuple[bytes, bytes]:
         """The reply's fingerprint and bytes.
@@ -63,8 +73,8 @@ class Reply:
         Raises:
             EncodeError: the value is not of the declared type.
         """
-        if self._only is not None:
-            return self._only_fingerprint, self._only.encode(value)
+        if self.only is not None:
+            return self.fingerprint, self.only.encode(value)
         model = value.__class__
         found = self._by_model.get(model)
         if found is None:
@@ -86,8 +96,8 @@ class Reply:
             SchemaMismatch: the reply is of a type, or variant, that is not known here.
             DecodeError: the bytes are no such value.
         """
-        if fingerprint == self._only_fingerprint and self._only is not None:
-            return self._only.decode(data, start, end)
+        if fingerprint == self.fingerprint and self.only is not None:
+            return self.only.decode(data, start, end)
         codec = self._by_fingerprint.get(fingerprint)
         if codec is None:
             raise SchemaMismatch(
@@ -102,8 +112,7 @@ def _response_description(shape: shapes.Shape) -> schema.Description:
     return ["response", shape.name, schema.fields_of(shape)]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value):
     """One command: all a connection needs to send, receive and answer it."""
 
     model: type[BaseModel]
@@ -153,8 +162,7 @@ def _make_entry(model: type) -> Entry:
     return Entry(model, name, description, fingerprint, codec, reply, timeout, Generation.number)
 
 
-@dataclass(frozen=True, slots=True)
-class BarePair:
+class BarePair(Value):
     """The two codecs of the bare wire."""
 
     command: Codec[Any]
@@ -218,6 +226,8 @@ class Catalog:
     @cached_property
     def description(self) -> str:
         """The set as JSON text, for whoever has another idea of it."""
+        import json  # here, because a client needs it only where it is refused
+
         commands = [
             {"name": entry.name, "fields": entry.description[2], "returns": entry.description[3]}
             for entry in self.by_fingerprint.values()
@@ -234,6 +244,8 @@ class Catalog:
 
 def mismatch_seen_by_client(entry: Entry, theirs: str) -> SchemaMismatch:
     """The same, told from the client's side: what differs, field by field."""
+    import json  # here, because most clients are never refused
+
     ours = json.dumps(entry.description)
     try:
         told = schema.difference(entry.description, json.loads(theirs))

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from pydantic import BaseModel, ValidationError
 
 from lazyipc._core import layout
+from lazyipc._core import shape as shapes
 from lazyipc._core.cursor import Cursor, Fault, finish
-from lazyipc._core.encoding import FIXED, Encoding
+from lazyipc._core.encoding import COUNT, FIXED, Encoding
 from lazyipc._core.family import takes_the_place_of
-from lazyipc._core.locate import (
-    bad_part,
-    first_complaint,
-    path_of,
-    place_of,
-    shown,
-)
+from lazyipc._core.intake import Spliced
+from lazyipc._core.parts import NO_PARTS, Parts
 from lazyipc._core.shape import Shape
 from lazyipc._core.source import PartRefused, TooDeep
 from lazyipc.errors import DecodeError, EncodeError, IpcError
@@ -31,6 +27,10 @@ T = TypeVar("T")
 
 DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
 """How long a message may be: generous for commands, small beside a host's memory."""
+
+DEFAULT_LINE_BYTES = 1024 * 1024
+"""How long a line of JSON may be: text that says as much as a message takes many times as long to
+read, in one piece, and nobody types it."""
 
 DEFAULT_ELEMENTS = 1_000_000
 """How many elements a message's sequences may have together: one of a single byte costs a hundred
@@ -47,6 +47,9 @@ EXPLAINED_PARTS = 50_000
 """How many parts of a refused message are looked at to say what is wrong: a tenth of a second,
 which is more than a host should spend on it already."""
 
+PARTS_BEFORE_BYTES = 100
+"""How many parts of a message are looked at to find the bytes it ends with, before they have come:
+what is longer is received in one piece, which costs one copy more."""
 
 NO_STACK = "it nests more deeply than the stack of this program has room for"
 
@@ -85,11 +88,18 @@ class Codec(Generic[T]):
         self._accept = accept
         self._offer = offer
         self._model = model
-        self._encode = layout.encoder(shape, encoding)
+        self._encode: Callable[..., bytes | Parts] = layout.encoder(shape, encoding)
         self._decode = layout.decoder(shape, encoding)
 
-    def encode(self, value: T, depth: int = MAX_DEPTH) -> bytes:
+    @overload
+    def encode(self, value: T, depth: int = MAX_DEPTH) -> bytes: ...
+    @overload
+    def encode(self, value: T, depth: int, part_bytes: int) -> bytes | Parts: ...
+    def encode(self, value: T, depth: int = MAX_DEPTH, part_bytes: int = NO_PARTS) -> bytes | Parts:
         """The bytes of a value.
+
+        Args:
+            part_bytes: how long a field of bytes is, at least, to travel from where it lies.
 
         Raises:
             EncodeError: the value does not fit the type, or nests more than `depth` levels deep;
@@ -97,13 +107,13 @@ class Codec(Generic[T]):
         """
         try:
             if value.__class__ is self._model:
-                return self._encode(value, depth)
+                return self._encode(value, depth, part_bytes)
             if self._model is None:
                 if self._offer is not None:
                     self._offer(value)  # the given value travels, not what validators make of it
-                return self._encode(value, depth)
+                return self._encode(value, depth, part_bytes)
             if takes_the_place_of(value.__class__, self._model):
-                return self._encode(value, depth)
+                return self._encode(value, depth, part_bytes)
         except Exception as error:
             raise self._encode_error(value, error, depth) from error
         wanted, given = self._model.__qualname__, type(value).__qualname__
@@ -131,8 +141,37 @@ class Codec(Generic[T]):
                 checked: T = self._accept(value) if self._accept else value
                 return checked
         except Exception as error:
-            raise self._decode_error(data, start, end, elements, depth, error) from error
+            if not isinstance(data, Spliced):
+                raise self._decode_error(data, start, end, elements, depth, error) from error
+        if isinstance(data, Spliced):  # not of this form after all, or no value
+            return self.decode(data.joined(), start, end, elements, depth)
         raise self._decode_error(data, start, end, elements, depth, None)
+
+    def tail_start(self, data: bytes | bytearray, start: int, end: int) -> int:
+        """Where the bytes, or the text, begin that a message ends with; 0 if that is not known.
+
+        Args:
+            data: the message's beginning, as far as it has come.
+            start, end: where it begins and will end.
+        """
+        if self.encoding is not FIXED or not _ends_with_bytes(self.shape):
+            return 0
+        cursor = Cursor(
+            data,
+            start,
+            end,
+            limit_bytes=end - start,
+            elements=DEFAULT_ELEMENTS,
+            depth=MAX_DEPTH,
+            visits=PARTS_BEFORE_BYTES,
+        )
+        try:
+            next(layout.walk(self.shape, cursor))
+        except (Fault, StopIteration, RecursionError):
+            return 0
+        at = cursor.offset  # of a part that has not come
+        told = int.from_bytes(data[at - COUNT.width_bytes : at], FIXED.byte_order)
+        return at if told == end - at else 0
 
     def decode_first(
         self, data: bytes | bytearray | memoryview, elements: int, depth: int
@@ -155,6 +194,15 @@ class Codec(Generic[T]):
             end = cursor.offset  # the bytes are in order; it is their value that is refused
         raise self._decode_error(data, 0, end, elements, depth, error) from error
 
+    def validated(self, decoded: Any) -> T:
+        """A value of what was decoded by other means: a dict for a model, a list for a list.
+
+        Raises:
+            ValidationError: it is none.
+        """
+        checked: T = self._accept(decoded) if self._accept else decoded
+        return checked
+
     def extent(
         self,
         data: bytes | bytearray,
@@ -176,6 +224,8 @@ class Codec(Generic[T]):
         return Extent(self.shape, cursor)
 
     def _encode_error(self, value: Any, error: Exception, depth: int) -> EncodeError:
+        from lazyipc._core.locate import bad_part, first_complaint, path_of  # here: most never fail
+
         if isinstance(error, TooDeep):
             return EncodeError(f"a recursive type stands inside itself more than {depth} times")
         if isinstance(error, RecursionError):
@@ -218,6 +268,8 @@ class Codec(Generic[T]):
             return DecodeError(NO_STACK, offset=0)
 
     def _explained(self, cursor: Callable[[], Cursor], error: Exception | None) -> IpcError:
+        from lazyipc._core.locate import first_complaint, place_of, shown  # here: most never fail
+
         refused = error if isinstance(error, PartRefused) else None
         complaint = error if refused is None else refused.error
         if isinstance(complaint, ValidationError):
@@ -233,6 +285,15 @@ class Codec(Generic[T]):
             return DecodeError(f"{left} bytes are left over", offset=walked.offset - walked.start)
         offset, path = place_of(self.shape, cursor(), refused, loc)
         return DecodeError(reason, offset=offset, path=path)
+
+
+def _ends_with_bytes(shape: Shape) -> bool:
+    match shape:
+        case shapes.Structure(fields=(*_, last)):
+            return _ends_with_bytes(last.shape)
+        case shapes.Product(items=(*_, item)) | shapes.Option(item):
+            return _ends_with_bytes(item)
+    return isinstance(shape, shapes.Blob | shapes.Text)
 
 
 class Extent:

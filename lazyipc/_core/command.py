@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Union
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Union
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -71,7 +71,7 @@ class Command(TaggedUnion, _InContext[ContextT]):
     1
     """
 
-    __lazyipc_base__: ClassVar[bool] = True
+    __lazyipc_base__ = True
 
     if not TYPE_CHECKING:
 
@@ -90,7 +90,7 @@ class Response(TaggedUnion):
     Sum(c=3)
     """
 
-    __lazyipc_base__: ClassVar[bool] = True
+    __lazyipc_base__ = True
 
 
 def command_models(command: type) -> list[type[BaseModel]]:

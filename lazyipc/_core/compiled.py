@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError as PydanticSchemaError
 from pydantic_core import SchemaValidator
@@ -153,6 +153,8 @@ def _cached_schema(annotation: Any, _order: Any, _generation: int) -> Any:
 
 
 def _adapter_schema(annotation: Any) -> Any:
+    from pydantic import TypeAdapter  # here, because models alone do without it
+
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(strict=True))
     except PydanticUserError as error:

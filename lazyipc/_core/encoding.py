@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from lazyipc._core.record import Value
 from lazyipc._core.scalars import Number
 
 SINGLE_BYTE_MAX = 250
@@ -24,17 +24,18 @@ MARKERS = {251: 2, 252: 4, 253: 8, 254: 16}
 """The first byte of a longer varint, and how many bytes follow it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(Value, hidden=("number",)):
     """Which of bincode's integer encodings is spoken."""
 
-    varint: bool = False
-    byte_order: Literal["little", "big"] = "little"
-    number: int = field(init=False, repr=False, compare=False)
+    varint: bool
+    byte_order: Literal["little", "big"]
+    number: int
     """Its place in `ENCODINGS`: a codec is found by it, faster than by an Encoding."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "number", self.varint + 2 * (self.byte_order == "big"))
+    def __init__(
+        self, varint: bool = False, byte_order: Literal["little", "big"] = "little"
+    ) -> None:
+        super().__init__(varint, byte_order, varint + 2 * (byte_order == "big"))
 
     @property
     def prefix(self) -> str:

@@ -1,18 +1,18 @@
 """What a connection tells its driver: the steps of calls.
 
-Slotted, and never changed once made; freezing them as well would triple the time to make one.
+Never changed once made, yet not frozen, and made by an `__init__` of their own: a connection makes
+one for each message.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from lazyipc._core.record import Record
 from lazyipc.errors import IpcError
 
 
-@dataclass(slots=True)
-class Requested:
+class Requested(Record):
     """To a server: a command came, to be answered under its call.
 
     Args:
@@ -25,26 +25,40 @@ class Requested:
     command: Any
     deadline_ns: int | None
 
+    def __init__(self, call: int, command: Any, deadline_ns: int | None) -> None:
+        self.call = call
+        self.command = command
+        self.deadline_ns = deadline_ns
 
-@dataclass(slots=True)
-class Rejected:
+
+class Rejected(Record):
     """To a server: a request came that cannot be run; fail its call. The connection stays."""
 
     call: int
     error: IpcError
 
+    def __init__(self, call: int, error: IpcError) -> None:
+        self.call = call
+        self.error = error
 
-@dataclass(slots=True)
-class Responded:
+
+class Responded(Record):
     """To a client: the response to a call came."""
 
     call: int
     value: Any
 
+    def __init__(self, call: int, value: Any) -> None:
+        self.call = call
+        self.value = value
 
-@dataclass(slots=True)
-class Failed:
+
+class Failed(Record):
     """To a client: a call ended with an error."""
 
     call: int
     error: IpcError
+
+    def __init__(self, call: int, error: IpcError) -> None:
+        self.call = call
+        self.error = error

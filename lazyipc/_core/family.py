@@ -11,12 +11,12 @@ import contextlib
 import inspect
 import re
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from lazyipc._core.fitting import fit
+from lazyipc._core.record import Record
 from lazyipc.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class Generation:
     number = 0
 
 
-@dataclass(slots=True)
-class Variant:
+class Variant(Record):
     """One variant as it was declared."""
 
     model: type[TaggedUnion]
@@ -64,17 +63,19 @@ class Variant:
         )
 
 
-@dataclass(slots=True, eq=False)
 class Family:
     """A root and its variants in order of definition."""
 
-    root: type[TaggedUnion]
-    place: str
-    timeout: float | None = None
-    variants: list[Variant] = field(default_factory=list)
-    sealed_at: str | None = None
-    laid_out: tuple[int, Any] = (-1, None)
-    """Its shape, made once for all it stands in, and the Generation it is of."""
+    __slots__ = ("laid_out", "place", "root", "sealed_at", "timeout", "variants")
+
+    def __init__(self, root: type[TaggedUnion], place: str, timeout: float | None = None) -> None:
+        self.root = root
+        self.place = place
+        self.timeout = timeout
+        self.variants: list[Variant] = []
+        self.sealed_at: str | None = None
+        self.laid_out: tuple[int, Any] = (-1, None)
+        """Its shape, made once for all it stands in, and the Generation it is of."""
 
     @property
     def name(self) -> str:
@@ -175,9 +176,15 @@ class TaggedUnion(BaseModel):
         frozen=True, strict=True, extra="forbid", defer_build=True, validate_default=True
     )
 
-    __lazyipc_base__: ClassVar[bool] = True
-    __lazyipc_family__: ClassVar[Family]
-    __lazyipc_locals__: ClassVar[Mapping[str, Any]] = {}
+    # For type checkers only: pydantic evaluates what is annotated here for each class derived from
+    # this one, and that takes as long as all else it does for a class of a field or two.
+    if TYPE_CHECKING:
+        __lazyipc_base__: ClassVar[bool]
+        __lazyipc_family__: ClassVar[Family]
+        __lazyipc_locals__: ClassVar[Mapping[str, Any]]
+
+    __lazyipc_base__ = True
+    __lazyipc_locals__ = {}
 
     def __init_subclass__(
         cls,

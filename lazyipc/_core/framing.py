@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import struct
 
+from lazyipc._core.intake import Intake, Spliced
 from lazyipc.errors import MessageTooLarge, RemoteProtocolError
 
 MAGIC = b"\xffL"
@@ -43,11 +44,16 @@ BARE_SECOND_BYTE_LIMIT = 9
 """A bare message's second byte is below it, because a family has at most 9 × 256 variants."""
 
 
+TLS = b"\x16\x03"
+"""How the hello of a TLS client begins: no line of JSON, but one can tell it why."""
+
+
 class Wire(enum.Flag):
     """What is spoken on a connection; a server says which it takes.
 
     BARE: one bincode message each way, no frame, as the Rust crate ipc-server; unchecked.
     FRAMED: everything lazyipc can do, schema-checked.
+    JSON: a command and its answer a line, for shells and other languages.
 
     >>> Wire.BARE in Wire.ALL
     True
@@ -55,11 +61,14 @@ class Wire(enum.Flag):
 
     BARE = enum.auto()
     FRAMED = enum.auto()
-    ALL = BARE | FRAMED
+    JSON = enum.auto()
+    ALL = BARE | FRAMED | JSON
 
 
-BARE, FRAMED = Wire.BARE, Wire.FRAMED
+BARE, FRAMED, JSON = Wire.BARE, Wire.FRAMED, Wire.JSON
 """An enum's member costs as much to look up as a frame's header to unpack."""
+
+FRAMED_OR_JSON = FRAMED | JSON
 
 
 class Kind(enum.IntEnum):
@@ -80,7 +89,7 @@ class Kind(enum.IntEnum):
     GOODBYE = 13
 
 
-def _opening(kind: Kind) -> int:
+def _opening(kind: int) -> int:
     return int.from_bytes(MAGIC + bytes([VERSION, kind]), "little")
 
 
@@ -108,11 +117,15 @@ def tell_wire(start: bytes | bytearray, wires: Wire, *, untagged: bool) -> Wire 
     if len(start) < 2:
         return None
     if start[:2] == MAGIC:
-        if wires is FRAMED:
+        if wires is FRAMED or wires is FRAMED_OR_JSON:
             return FRAMED  # to ask a Flag what it holds costs as much as to decode a command
         told = FRAMED
-    elif start[1] < BARE_SECOND_BYTE_LIMIT and not untagged:
+    elif start[1] < BARE_SECOND_BYTE_LIMIT and not (start[:2] == TLS and not wires & BARE):
+        if untagged:
+            raise RemoteProtocolError(f"no wire begins with the bytes {start[:2].hex(' ')}")
         told = BARE
+    elif wires & JSON:
+        return JSON
     else:
         raise RemoteProtocolError(f"no wire begins with the bytes {start[:2].hex(' ')}")
     if not told & wires:
@@ -123,7 +136,7 @@ def tell_wire(start: bytes | bytearray, wires: Wire, *, untagged: bool) -> Wire 
     return told
 
 
-def frame(kind: Kind, call: int, payload: bytes) -> bytes:
+def frame(kind: int, call: int, payload: bytes) -> bytes:
     """One whole frame."""
     return HEADER.pack(MAGIC, VERSION, kind, len(payload), call) + payload
 
@@ -147,25 +160,30 @@ def read_header(data: bytes | bytearray, start: int, limit_bytes: int) -> tuple[
 
 
 class ReceiveBuffer:
-    """Bytes received and not yet used: those of `data` from `start` on.
+    """Bytes received and not yet used: those of `data` from `start` on, and those taken in.
 
     One piece that holds whole messages is used where it lies; pieces are joined only when a
-    message is cut, each byte once.
+    message is cut, each byte once. The rest of a large frame is taken in: read into its place.
     """
 
-    __slots__ = ("data", "lacking_bytes", "start")
+    __slots__ = ("_intake", "data", "lacking_bytes", "start", "taken_bytes")
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
         self.start = 0
         self.lacking_bytes = 0
         """How many bytes, at least, the frame lacks that was last asked for; 0 if none began."""
+        self._intake: Intake | None = None
+        self.taken_bytes = 0
+        """How many bytes of the frame under way were taken in, behind those of `data`."""
 
     def __len__(self) -> int:
-        return len(self.data) - self.start
+        return len(self.data) - self.start + self.taken_bytes
 
     def append(self, piece: bytes) -> None:
         """Add what was received."""
+        if self._intake is not None:  # which nobody reads into any more
+            self.data, self.start = self._end_intake(), 0
         data, start = self.data, self.start
         if start == len(data):
             self.data = piece
@@ -173,9 +191,57 @@ class ReceiveBuffer:
             del data[:start]
             data += piece
         else:
+            if isinstance(data, Spliced):
+                data = data.joined()
             self.data = bytearray(memoryview(data)[start:])
             self.data += piece
         self.start = 0
+
+    @property
+    def is_taking_in(self) -> bool:
+        """Whether the frame under way is taken in: `space` says where its next bytes belong."""
+        return self._intake is not None
+
+    def take_in(self, size: int, border: int) -> None:
+        """Take in the frame under way.
+
+        Args:
+            size: how many bytes it has; more than have come.
+            border: after how many of them the bytes begin that it ends with, which become a value
+                as they are; 0 where that is not known.
+        """
+        with memoryview(self.data) as data, data[self.start :] as begun:
+            self._intake = Intake(begun, size, border)
+            head = bytes(begun[:REQUEST_BYTES])
+            self.taken_bytes = len(begun) - len(head)
+        self.data, self.start = head, 0
+
+    def space(self) -> memoryview:
+        """Where the next bytes of the frame that is taken in belong."""
+        assert self._intake is not None
+        return self._intake.space()
+
+    def received(self, count: int) -> None:
+        """So many bytes were put there."""
+        assert self._intake is not None
+        self._intake.received(count)
+        self.taken_bytes += count
+        if self._intake.is_full:
+            self.data, self.start = self._end_intake(), 0
+
+    def _end_intake(self) -> bytes:
+        assert self._intake is not None
+        taken = self._intake.taken()
+        self._intake = None
+        self.taken_bytes = 0
+        return taken
+
+    def pass_large(self, end: int) -> None:
+        """Pass what is before `end`; who used it has it, so no memory is kept for it here."""
+        if end == len(self.data):
+            self.data, self.start = b"", 0
+        else:
+            self.start = end
 
     def take_frame(self, limit_bytes: int) -> tuple[int, int, int, int] | None:
         """Pass one whole frame: its kind, its call, where its payload starts and where it ends.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
+from lazyipc._core.record import Value
 from lazyipc._core.scalars import Number
 from lazyipc.errors import SchemaError
 
@@ -24,8 +24,7 @@ LONGEST_ARRAY = 2**31 - 1
 """More than any message holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class OneCharacter:
+class OneCharacter(Value):
     """What makes `Char` of a str: one Unicode scalar value.
 
     Wire: its UTF-8, one to four bytes, with no length before it.
@@ -39,8 +38,7 @@ Char = Annotated[str, OneCharacter()]
 """One character (Rust: char): its UTF-8, one to four bytes."""
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Array:
+class Array(Value):
     """Exactly `length` items with no count before them (Rust: `[T; N]`).
 
     Args:
@@ -72,8 +70,7 @@ class Array:
         return {**handler(source), "min_length": self.length, "max_length": self.length}
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Vec:
+class Vec(Value):
     """Any number of items in a one-dimensional `numpy.ndarray` (Rust: `Vec<T>`).
 
     Args:

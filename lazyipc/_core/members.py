@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel
-from pydantic.dataclasses import is_pydantic_dataclass, rebuild_dataclass
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.fields import FieldInfo
 
@@ -85,6 +84,9 @@ def _check_config(config: Mapping[str, Any], where: str) -> None:
 
 
 def _dataclass_fields(annotation: Any, path: str) -> Iterator[Member]:
+    # Here, because a program without dataclasses need not wait for it.
+    from pydantic.dataclasses import is_pydantic_dataclass, rebuild_dataclass
+
     origin = typing.get_origin(annotation) or annotation
     if is_pydantic_dataclass(origin):
         try:

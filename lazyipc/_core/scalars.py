@@ -7,8 +7,9 @@ fit when the model is built, and the codec writes one byte. Knows numbers only; 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
+
+from lazyipc._core.record import Value
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -34,8 +35,7 @@ WIDTH = "lazyipc_width"
 """The key in a pydantic schema's metadata that says its integer has its width already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Value):
     """A number of a known width. Wire: `width_bytes`, little-endian, in bincode 1.
 
     Source: Rust's primitive types as serde's data model names them.

@@ -8,62 +8,53 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from lazyipc._core.record import Value
 from lazyipc._core.scalars import Number
 
 
-@dataclass(frozen=True, slots=True)
-class Bool:
+class Bool(Value):
     """One byte, 0 or 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Char:
+class Char(Value):
     """One character: its UTF-8, one to four bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value):
     """A string: UTF-8 behind its length in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Value):
     """Raw bytes behind their count (Rust: Vec<u8>)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Value):
     """None: no bytes at all (Rust: ())."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Value):
     """A value or None."""
 
     item: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Vector:
+class Vector(Value):
     """Any number of one shape (Rust: Vec); `kind` is list or tuple."""
 
     item: Shape
     kind: type
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(Value):
     """Any number of one shape, each once (Rust: BTreeSet); `kind` is set or frozenset."""
 
     item: Shape
     kind: type
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(Value):
     """A fixed number of one shape (Rust: [T; N]); `kind` is list, tuple or bytes."""
 
     item: Shape
@@ -71,39 +62,34 @@ class Array:
     kind: type
 
 
-@dataclass(frozen=True, slots=True)
-class NumberArray:
+class NumberArray(Value):
     """Numbers in a `numpy.ndarray`: a Vec, or an array where its length is fixed."""
 
     item: Number
     length: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Value):
     """A tuple of fixed length."""
 
     items: tuple[Shape, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Value):
     """Pairs in the order of the dict (Rust: HashMap, BTreeMap)."""
 
     key: Shape
     value: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Enumeration:
+class Enumeration(Value):
     """One of an Enum's members, by position (Rust: an enum of unit variants)."""
 
     type: type[enum.Enum]
     members: tuple[enum.Enum, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(Value):
     """A value that travels as another: a Path as its text, a UUID as its bytes."""
 
     name: str
@@ -115,8 +101,7 @@ class Converted:
     """The value; raises ValueError, saying why, where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Value):
     """A field: its name, the key pydantic reads it by, and its shape."""
 
     name: str
@@ -124,8 +109,7 @@ class Field:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Value):
     """A class's fields, one after the other, nothing between."""
 
     type: type
@@ -134,8 +118,7 @@ class Structure:
     kind: Literal["model", "dataclass", "namedtuple"] = "model"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Value):
     """One variant of a Choice: values of exactly this type have this shape."""
 
     index: int
@@ -144,8 +127,7 @@ class Case:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Value):
     """One of several types, behind its u32 index (Rust: an enum)."""
 
     name: str
@@ -163,8 +145,7 @@ class Target:
         """Functions made from the shape, by what they are for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Value, hidden=("target",)):
     """A shape that stands elsewhere too: a family, or a class inside itself.
 
     Args:
@@ -172,7 +153,7 @@ class Reference:
     """
 
     name: str
-    target: Target = field(compare=False, repr=False)
+    target: Target
     is_inside: bool = True
 
 
@@ -211,8 +192,8 @@ def children(shape: Shape) -> Iterator[Shape]:
             yield wire
         case Mapping(key, value):
             yield from (key, value)
-        case _:
-            yield from (getattr(shape, part.name) for part in fields(shape) if part.name == "item")
+        case Option(item) | Vector(item) | Set(item) | Array(item) | NumberArray(item):
+            yield item
 
 
 def is_endless(root: Shape) -> bool:

@@ -19,6 +19,7 @@ from lazyipc._core.encoding import (
     varint_reader,
     varint_writer,
 )
+from lazyipc._core.parts import NO_PARTS, Parts
 from lazyipc._core.scalars import Number
 
 DEEPEST_BLOCK = 12
@@ -94,16 +95,18 @@ class _Source:
 
 
 class EncodeSource(_Source):
-    """`encode(v, d) -> bytes`: parts are gathered as expressions and joined once.
+    """`encode(v, d, m) -> bytes | Parts`: parts are gathered as expressions and joined once.
 
-    `d` is how many more times a recursive type may stand inside itself.
+    `d` is how many more times a recursive type may stand inside itself. From `m` bytes on a part
+    stays by itself, and so do those around it.
     """
 
     def __init__(self, encoding: Encoding = FIXED) -> None:
-        super().__init__("encode(v, d)", encoding)
+        super().__init__(f"encode(v, d, m={NO_PARTS})", encoding)
         self._group: list[tuple[str, str]] = []
         self._parts: list[str] = []
         self._spilled = False
+        self._bulks: list[str] = []
 
     def fixed(self, format: str, expression: str) -> None:
         """Write what has a format in `struct`."""
@@ -132,6 +135,14 @@ class EncodeSource(_Source):
         self._close_group()
         self._parts.append(expression)
 
+    def bulk(self, expression: str) -> None:
+        """Write bytes that may be many: they travel from where they lie."""
+        if self._indent == 1:  # else it may not run, or run again
+            if not expression.isidentifier():
+                expression = self.local(expression)
+            self._bulks.append(expression)
+        self.blob(expression)
+
     def local(self, expression: str) -> str:
         """Evaluate now, use often."""
         name = self.name()
@@ -156,16 +167,23 @@ class EncodeSource(_Source):
             self._parts.append(f"{pack}({', '.join(value for _, value in self._group)})")
             self._group.clear()
 
-    def finish(self) -> Callable[[Any, int], bytes]:
+    def finish(self) -> Callable[..., Any]:
         if self._spilled:
             self.spill()
+            self._return_parts("p")
             self.line("return b''.join(p)")
         else:
             self._close_group()
             parts = self._parts
+            self._return_parts(f"({', '.join(parts)},)")
             joined = f"b''.join(({', '.join(parts)}))" if len(parts) > 2 else " + ".join(parts)
             self.line(f"return {joined or 'bytes()'}")
         return self.compile("encode")
+
+    def _return_parts(self, parts: str) -> None:
+        if self._bulks:
+            is_large = " or ".join(f"len({bulk}) >= m" for bulk in self._bulks)
+            self.line(f"if {is_large}: return {self.constant(Parts)}({parts})")
 
 
 class DecodeSource(_Source):

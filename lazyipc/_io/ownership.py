@@ -11,26 +11,25 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import socket
 import stat
-import struct
+from collections.abc import Iterator
 
+from lazyipc._io import address
+from lazyipc._io.address import PEER_CREDENTIALS, kind_of
 from lazyipc._io.fds import OwnedFd
+from lazyipc._io.status_page import LOCK_SUFFIX, MARK, StatusPage, is_process, recorded_pid
 from lazyipc.errors import SocketInUse, SocketRefused, TransportError
 
-LOCK_SUFFIX = ".lock"
 LOCK_MODE = 0o600
-RECORD = struct.Struct("<8sQ")
-"""What the owner writes at the start of the lock file: a mark with its version, and its pid."""
-RECORD_MARK = b"lazyipc\x01"
-PATH_LIMIT_BYTES = 107
-"""Linux's sun_path has 108 bytes, the last one a zero."""
 FOREIGN_ERRORS = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM)
 """What opening a link, a directory, a pipe, or another user's file says."""
 CLAIM_ATTEMPTS = 8
 """A lock file changes under us only when somebody deletes it; this often it is no accident."""
-PEER_CREDENTIALS = struct.Struct("3i")
-"""struct ucred of unix(7): pid, uid, gid."""
+PID_ATTEMPTS = 20
+"""How often, a millisecond apart, who finds a path owned tries again while it cannot say by whom:
+an owner that took the lock just now has yet to write its pid, one that lets go has removed it."""
 
 
 class Ownership:
@@ -40,8 +39,9 @@ class Ownership:
         path: the socket's path, as given; it is made absolute, so a later chdir changes nothing.
     """
 
-    def __init__(self, path: str, lock: OwnedFd) -> None:
+    def __init__(self, path: str, lock: OwnedFd, page: StatusPage) -> None:
         self.path = path
+        self.page = page
         self._lock = lock
         self._made: tuple[int, int] | None = None
 
@@ -57,6 +57,7 @@ class Ownership:
         with contextlib.suppress(OSError):
             if self._made is not None and _identity(os.lstat(self.path)) == self._made:
                 os.unlink(self.path)
+        self.page.clear()
         self._lock.close()
 
     def abandon(self) -> None:
@@ -72,28 +73,55 @@ def claim(path: str) -> Ownership:
         SocketRefused: something that is not ours, or no socket, stands at the path or at its lock.
         TransportError: the directory is missing or read-only, or cannot lock files.
     """
-    full = os.path.abspath(path)
-    size = len(os.fsencode(full))
-    if "\0" in full or size > PATH_LIMIT_BYTES:
-        raise TransportError(
-            f"{path}: a socket's path has at most {PATH_LIMIT_BYTES} bytes and no zero byte, this "
-            f"one has {size} (made absolute); choose a shorter one",
-            path=path,
-            errno=errno.ENAMETOOLONG,
-        )
-    lock = _take_lock(full)
-    try:
-        _clear_path(full)
-        os.pwrite(lock.fileno(), RECORD.pack(RECORD_MARK, os.getpid()), 0)
-    except OSError as error:
-        lock.close()
-        if isinstance(error, TransportError):
+    with _naming(path):
+        address.is_short(path)
+        full = os.path.abspath(path)
+        address.is_short(full)
+    with _naming(full):
+        _look_before(full)
+        lock = _take_lock(full)
+        page = StatusPage(lock)
+        try:
+            page.create()  # first of all, for whoever finds the path owned asks by whom
+            _clear_path(full)
+        except BaseException:
+            try:
+                page.clear()
+            finally:
+                lock.close()
             raise
-        raise _cannot_create(full, error) from error
-    except BaseException:
-        lock.close()
+    return Ownership(full, lock, page)
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Tell what the system refuses as ours."""
+    try:
+        yield
+    except TransportError:
         raise
-    return Ownership(full, lock)
+    except OSError as error:
+        reason = "its directory must exist and be writable, and have room"
+        if error.errno == errno.ENAMETOOLONG:
+            reason = f"with {LOCK_SUFFIX}, {address.length_in_words(path + LOCK_SUFFIX)}"
+        raise TransportError(
+            f"{path}: cannot be created ({error.strerror}); {reason}",
+            path=path,
+            errno=error.errno,
+        ) from error
+
+
+def _look_before(path: str) -> None:
+    """Refuse what is foreign before a lock file is made beside it."""
+    with contextlib.suppress(FileNotFoundError):
+        status = os.lstat(path)
+        _refuse_foreign(path, status)
+        # A server makes its lock file first. What answers without one, twice looked, is no server
+        # of ours, or one whose lock file was deleted.
+        if not os.path.lexists(path + LOCK_SUFFIX):
+            pid = _answering_pid(path)
+            if pid is not None and not os.path.lexists(path + LOCK_SUFFIX):
+                raise _answered(path, pid)
 
 
 def _take_lock(path: str) -> OwnedFd:
@@ -122,6 +150,7 @@ def _open_lock(path: str, name: str) -> OwnedFd:
             if stat.S_IMODE(os.fstat(lock.fileno()).st_mode) != LOCK_MODE:
                 os.fchmod(lock.fileno(), LOCK_MODE)  # the umask had narrowed it
         except FileExistsError:
+            _widen(name)
             lock = OwnedFd(os.open(name, flags))
     except OSError as error:
         if error.errno in FOREIGN_ERRORS and os.path.lexists(name):
@@ -132,14 +161,28 @@ def _open_lock(path: str, name: str) -> OwnedFd:
                 path=path,
                 errno=error.errno,
             ) from error
-        raise _cannot_create(path, error) from error
-    wrong = _why_foreign(os.fstat(lock.fileno()))
+        raise
+    wrong = _why_foreign(os.fstat(lock.fileno())) or _why_not_a_lock(lock)
     if wrong:
         lock.close()
         raise SocketRefused(
             f"{name} {wrong}; it was left alone: move it away or choose another path", path=path
         )
     return lock
+
+
+def _widen(name: str) -> None:
+    """Give a file of ours its mode: a start was killed before it could, under a narrow umask."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        mode = stat.S_IMODE(found.st_mode)
+        is_narrow = mode != LOCK_MODE and not mode & ~LOCK_MODE
+        is_ours = found.st_uid == os.geteuid() and found.st_nlink == 1
+        if is_narrow and is_ours and stat.S_IFMT(found.st_mode) in (stat.S_IFREG, stat.S_IFSOCK):
+            os.chmod(f"/proc/self/fd/{fd}", LOCK_MODE)
+    finally:
+        os.close(fd)
 
 
 def _why_foreign(status: os.stat_result) -> str:
@@ -155,19 +198,39 @@ def _why_foreign(status: os.stat_result) -> str:
     return ""
 
 
+def _why_not_a_lock(lock: OwnedFd) -> str:
+    """What makes a file's content unfit to be written over, or an empty string."""
+    start = os.pread(lock.fileno(), len(MARK), 0)
+    if start.rstrip(b"\0") and not start.startswith(MARK[:-1]):
+        return f"begins with {start!r} and so holds something else than a lock"
+    return ""
+
+
 def _lock_or_raise(path: str, lock: OwnedFd) -> None:
+    for _ in range(PID_ATTEMPTS):
+        if _try_lock(path, lock):
+            return
+        pid = recorded_pid(lock.fileno())
+        if pid is not None and is_process(pid):
+            break
+        select.poll().poll(1)
+    else:
+        pid = None  # not written, or of a process that cannot be seen from here
+    what_to_do = "close that one first" if pid == os.getpid() else "stop that one"
+    raise SocketInUse(
+        f"{path} is owned by a live server in {_process(pid)}; {what_to_do}, or choose another "
+        "path",
+        path=path,
+        errno=errno.EADDRINUSE,
+        pid=pid,
+    )
+
+
+def _try_lock(path: str, lock: OwnedFd) -> bool:
     try:
         fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        pid = _recorded_pid(lock)
-        what_to_do = "close that one first" if pid == os.getpid() else "stop that one"
-        raise SocketInUse(
-            f"{path} is owned by a live server in {_process(pid)}; {what_to_do}, or choose another "
-            "path",
-            path=path,
-            errno=errno.EADDRINUSE,
-            pid=pid,
-        ) from error
+    except BlockingIOError:
+        return False
     except OSError as error:
         raise SocketRefused(
             f"{path}: its file system cannot lock files ({error.strerror}); choose a path on one "
@@ -175,13 +238,7 @@ def _lock_or_raise(path: str, lock: OwnedFd) -> None:
             path=path,
             errno=error.errno,
         ) from error
-
-
-def _recorded_pid(lock: OwnedFd) -> int | None:
-    record = os.pread(lock.fileno(), RECORD.size, 0)
-    if len(record) < RECORD.size or not record.startswith(RECORD_MARK):
-        return None
-    return int(RECORD.unpack(record)[1])
+    return True
 
 
 def _process(pid: int | None) -> str:
@@ -196,6 +253,22 @@ def _clear_path(path: str) -> None:
         status = os.lstat(path)
     except FileNotFoundError:
         return
+    _refuse_foreign(path, status)
+    with contextlib.suppress(FileNotFoundError):
+        _widen(path)  # or who is not root could not ask whether somebody answers
+        status = os.lstat(path)
+    pid = _answering_pid(path)
+    if pid is not None:
+        raise _answered(path, pid)
+    with contextlib.suppress(FileNotFoundError):
+        now = os.lstat(path)
+        # A number alone would not do: that of a removed inode is soon another's.
+        if os.path.samestat(now, status) and now.st_ctime_ns == status.st_ctime_ns:
+            os.unlink(path)
+
+
+def _refuse_foreign(path: str, status: os.stat_result) -> None:
+    """Raise about whatever is no socket of ours."""
     if not stat.S_ISSOCK(status.st_mode):
         raise SocketRefused(
             f"{path} is {kind_of(status)}, not a socket; it was left alone: move it away or choose "
@@ -207,16 +280,16 @@ def _clear_path(path: str) -> None:
             f"{path} is a socket of uid {status.st_uid}, not of {os.geteuid()}; it was left alone",
             path=path,
         )
-    pid = _answering_pid(path)
-    if pid is not None:
-        raise SocketInUse(
-            f"{path} is answered by {_process(pid)}, though it holds no lock; stop that one, or "
-            "choose another path",
-            path=path,
-            errno=errno.EADDRINUSE,
-            pid=pid or None,
-        )
-    os.unlink(path)
+
+
+def _answered(path: str, pid: int) -> SocketInUse:
+    return SocketInUse(
+        f"{path} is answered by {_process(pid)}, though it holds no lock; stop that one, or "
+        "choose another path",
+        path=path,
+        errno=errno.EADDRINUSE,
+        pid=pid or None,
+    )
 
 
 def _answering_pid(path: str) -> int | None:
@@ -224,11 +297,14 @@ def _answering_pid(path: str) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(path)
-        except ConnectionRefusedError:
+            with address.reaching(path) as name:
+                probe.connect(name)
+        except (ConnectionRefusedError, FileNotFoundError):
             return None
         except BlockingIOError:  # its queue is full: alive, and busy
             return 0
+        except TransportError:
+            raise
         except OSError as error:
             raise SocketRefused(
                 f"{path} is no stream socket of ours ({error.strerror}); it was left alone",
@@ -239,28 +315,5 @@ def _answering_pid(path: str) -> int | None:
         return int(PEER_CREDENTIALS.unpack(credentials)[0])
 
 
-def kind_of(status: os.stat_result) -> str:
-    """What stands at a path, in words."""
-    for test, words in (
-        (stat.S_ISREG, "a file"),
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
-    ):
-        if test(status.st_mode):
-            return words
-    return "a device"
-
-
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _cannot_create(path: str, error: OSError) -> TransportError:
-    return TransportError(
-        f"{path}: cannot be created ({error.strerror}); its directory must exist and be writable, "
-        "and have room",
-        path=path,
-        errno=error.errno,
-    )

@@ -10,11 +10,17 @@ import os
 import select
 import socket
 import stat
+import struct
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from lazyipc._io.ownership import PATH_LIMIT_BYTES, PEER_CREDENTIALS, Ownership, kind_of
+from lazyipc._io import address
+from lazyipc._io.address import PEER_CREDENTIALS, kind_of
 from lazyipc.errors import ReplyTimeout, ServerNotRunning, SocketRefused, TransportError
+
+if TYPE_CHECKING:
+    from lazyipc._io.ownership import Ownership
 
 SOCKET_MODE = 0o600
 BACKLOG = 1024
@@ -27,6 +33,9 @@ LARGE_RECEIVE_BYTES = 1 << 20
 NO_WAIT = socket.MSG_DONTWAIT
 SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 """Flags instead of a non-blocking mode, which would cost each new connection a system call."""
+
+QUEUED = struct.Struct("i")
+"""What SIOCOUTQ fills in."""
 
 Credentials = tuple[int, int, int]
 """pid, uid, gid."""
@@ -70,7 +79,7 @@ def listen(ownership: Ownership) -> socket.socket:
         # On Linux the inode made by bind takes its mode from the socket, less the umask; so the
         # path never has another, and the process-wide umask need not be touched.
         os.fchmod(listener.fileno(), SOCKET_MODE)
-        listener.bind(ownership.path)
+        address.bind(listener, ownership.path)
         status = os.lstat(ownership.path)
         ownership.made((status.st_dev, status.st_ino))
         _verify_mode(ownership.path, stat.S_IMODE(status.st_mode))
@@ -129,6 +138,19 @@ def credentials_of(connected: socket.SocketType) -> Credentials:
     return pid, uid, gid
 
 
+def is_unread(connected: socket.socket) -> bool:
+    """Whether the peer has yet to read something we sent: then it has not seen its last byte.
+
+    Source: unix(7), SIOCOUTQ; a piece that is read in part counts as unread.
+    """
+    # Here, because most calls are answered in time.
+    import fcntl
+    import termios
+
+    answer = fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(QUEUED.size))
+    return bool(QUEUED.unpack(answer)[0])
+
+
 def connect(path: str, deadline: float, server_uids: frozenset[int]) -> socket.socket:
     """Connect to a server, and see that it is one of the users we talk to.
 
@@ -141,18 +163,23 @@ def connect(path: str, deadline: float, server_uids: frozenset[int]) -> socket.s
         SocketRefused: another user's server, or no socket of ours to open.
         ReplyTimeout: the server's queue stayed full until the deadline.
     """
-    if not path or "\0" in path or len(os.fsencode(path)) > PATH_LIMIT_BYTES:
-        raise TransportError(
-            f"{path!r}: empty, too long or with a zero byte; a socket's path has 1 to "
-            f"{PATH_LIMIT_BYTES} bytes",
-            path=path,
-            errno=errno.EINVAL,
-        )
+    if address.is_short(path):
+        return _connect(path, path, deadline, server_uids)
+    try:
+        with address.reaching(path) as name:
+            return _connect(path, name, deadline, server_uids)
+    except OSError as error:
+        if isinstance(error, TransportError | ReplyTimeout):
+            raise
+        raise _cannot_connect(path, error) from error
+
+
+def _connect(path: str, name: str, deadline: float, server_uids: frozenset[int]) -> socket.socket:
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         while True:
             try:
-                connected.connect(path)
+                connected.connect(name)
                 break
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
@@ -187,18 +214,20 @@ def _uids(uids: frozenset[int]) -> str:
 
 def _cannot_connect(path: str, error: OSError) -> TransportError:
     if error.errno == errno.ENOENT:
-        full = os.path.abspath(path)
+        full = address.absolute(path)
         message = f"{full}: no server is running there (nothing at this path); start it first"
         return ServerNotRunning(message, path=path, errno=error.errno)
     if error.errno == errno.ECONNREFUSED:
         found = _what_stands_at(path)
-        full = os.path.abspath(path)
+        full = address.absolute(path)
         message = f"{full}: no server is running there ({found} that nobody listens on); start it"
         return ServerNotRunning(message, path=path, errno=error.errno)
     if error.errno == errno.EACCES:
         message = f"{path}: permission denied; the socket or its directory is another user's"
         return SocketRefused(message, path=path, errno=error.errno)
     message = f"{path}: cannot connect ({error.strerror or error})"
+    if error.errno == errno.ENAMETOOLONG:
+        message += f"; {address.length_in_words(path)}"
     return TransportError(message, path=path, errno=error.errno)
 
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from lazyipc import U8, U64, Command, Response, Wire
 from lazyipc._core.catalog import Catalog, entry_of
-from lazyipc._core.connection import ClientConnection, ServerConnection
+from lazyipc._core.connection.client import ClientConnection
+from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.events import Failed, Rejected, Requested, Responded
 from lazyipc._core.framing import HEADER, NEVER_NS
+from lazyipc._core.parts import Parts
 from lazyipc.errors import RemoteProtocolError
 
 MOST_EVENTS = 100
@@ -193,18 +195,18 @@ class ConnectionPair:
         )
         self.cut = cut
 
-    def to_server(self, data: bytes, now_ns: int = 0) -> list[Any]:
+    def to_server(self, data: bytes | Parts, now_ns: int = 0) -> list[Any]:
         """The server's events of what the client wrote."""
         events: list[Event] = []
-        for piece in self.cut(data):
+        for piece in self.cut(bytes(data)):
             self.server.receive_data(piece, now_ns)
             events += drain(self.server)
         return events
 
-    def to_client(self, data: bytes) -> list[Any]:
+    def to_client(self, data: bytes | Parts) -> list[Any]:
         """The client's events of what the server wrote."""
         events: list[Event] = []
-        for piece in self.cut(data):
+        for piece in self.cut(bytes(data)):
             self.client.receive_data(piece)
             events += drain(self.client)
         return events
@@ -222,7 +224,7 @@ class ConnectionPair:
 
 def request_bytes(call: int, command: Any) -> bytes:
     """One request, without a deadline."""
-    return ClientConnection().request(call, command, None, None)
+    return bytes(ClientConnection().request(call, command, None, None))
 
 
 def frame_bytes(kind: int, call: int, payload: bytes, *, version: int = 1) -> bytes:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache, reduce
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import numpy as np
@@ -38,9 +38,10 @@ from lazyipc import (
     Vec,
 )
 from lazyipc._core import layout
+from lazyipc._core import shape as shapes
 from lazyipc._core.annotation import shape_of
 from lazyipc._core.encoding import ENCODINGS, FIXED, Encoding
-from lazyipc._core.layout.rule import RULES
+from lazyipc._core.record import Value
 from tests.core import declared_types as declared
 from tests.core.declared_types import (
     Block,
@@ -379,17 +380,17 @@ def assert_same(left: Any, right: Any) -> None:
 
 
 def kinds_in(shape: Any, found: set[type] | None = None) -> set[type]:
-    """The kinds of shape in a tree; found by its dataclasses, so no kind can be overlooked."""
+    """The kinds of shape in a tree; found by its records, so no kind can be overlooked."""
     found = set() if found is None else found
     if isinstance(shape, tuple):
         for item in shape:
             kinds_in(item, found)
-    elif dataclasses.is_dataclass(shape) and not isinstance(shape, type):
-        if type(shape) in RULES:
+    elif isinstance(shape, Value):
+        if type(shape) in get_args(shapes.Shape):
             found.add(type(shape))
-        for field in dataclasses.fields(shape):
-            if field.compare:
-                kinds_in(getattr(shape, field.name), found)
+        for name in shape.__match_args__:
+            if name != "target":
+                kinds_in(getattr(shape, name), found)
     return found
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from lazyipc import U16, U64, Command, Wire
 from lazyipc._core.catalog import Catalog
-from lazyipc._core.connection import ClientConnection, ServerConnection
+from lazyipc._core.connection.client import ClientConnection
+from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.events import Failed, Rejected, Requested, Responded
 from lazyipc._core.failure import Failure
 from lazyipc._core.framing import HEADER, NEVER_NS, REQUEST, UNKNOWN_CLOCK

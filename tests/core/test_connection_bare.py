@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from lazyipc import U8, U16, Command, Wire
 from lazyipc._core.catalog import Catalog, bare_pair
-from lazyipc._core.connection import ClientConnection, ServerConnection
+from lazyipc._core.connection.client import ClientConnection
+from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.events import Requested, Responded
 from lazyipc.errors import (
     CommandFailed,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lazyipc import Wire
 from lazyipc._core.catalog import Catalog, entry_of
-from lazyipc._core.connection import ClientConnection, ServerConnection
+from lazyipc._core.connection.client import ClientConnection
+from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.events import Rejected, Requested
 from lazyipc._core.failure import Failure, failure_of
 from lazyipc.errors import CommandFailed, IpcError, RemoteError, RemoteProtocolError

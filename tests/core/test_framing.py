@@ -43,9 +43,34 @@ def wires_told(wires: Wire, *, untagged: bool) -> dict[bytes, Wire]:
 BARE_STARTS = {start: Wire.BARE for start in STARTS if start[1] < 9}
 
 
-def test_all_starts_where_both_wires_are_spoken() -> None:
-    expected = BARE_STARTS | {FRAMED_START: Wire.FRAMED}
+JSON_STARTS = {start: Wire.JSON for start in STARTS if start[1] >= 9 and start != FRAMED_START}
+
+
+def test_all_starts_where_all_wires_are_spoken() -> None:
+    expected = BARE_STARTS | JSON_STARTS | {FRAMED_START: Wire.FRAMED}
     assert wires_told(Wire.ALL, untagged=False) == expected
+
+
+def test_all_starts_where_frames_and_bare_messages_are_spoken() -> None:
+    expected = BARE_STARTS | {FRAMED_START: Wire.FRAMED}
+    assert wires_told(Wire.BARE | Wire.FRAMED, untagged=False) == expected
+
+
+@pytest.mark.parametrize("untagged", [False, True])
+def test_all_starts_where_frames_and_json_are_spoken(untagged: bool) -> None:
+    # One start of theirs is told why: the hello of TLS.
+    expected = JSON_STARTS | {FRAMED_START: Wire.FRAMED, b"\x16\x03": Wire.JSON}
+    assert wires_told(Wire.FRAMED | Wire.JSON, untagged=untagged) == expected
+
+
+def test_all_starts_where_json_alone_is_spoken() -> None:
+    expected = JSON_STARTS | {b"\x16\x03": Wire.JSON}
+    assert wires_told(Wire.JSON, untagged=False) == expected
+
+
+def test_no_line_of_json_begins_as_a_bare_message_does() -> None:
+    for second in b' \t\r\n"{[]}0123456789.eE+-trufalsn:,':
+        assert told(bytes([0x7B, second]), Wire.ALL, untagged=False) is Wire.JSON
 
 
 def test_all_starts_where_frames_alone_are_spoken() -> None:
@@ -59,13 +84,15 @@ def test_all_starts_where_bare_alone_is_spoken(untagged: bool) -> None:
 
 
 def test_a_set_of_one_is_never_taken_for_bare_beside_frames() -> None:
-    assert wires_told(Wire.ALL, untagged=True) == {FRAMED_START: Wire.FRAMED}
+    assert wires_told(Wire.FRAMED, untagged=True) == {FRAMED_START: Wire.FRAMED}
+    assert Wire.BARE not in wires_told(Wire.ALL, untagged=True).values()
 
 
 def test_every_index_of_a_family_begins_a_bare_message() -> None:
     for index in range(VARIANT_LIMIT):
         assert told(index.to_bytes(4, "little"), Wire.ALL, untagged=False) is Wire.BARE
-    assert told(VARIANT_LIMIT.to_bytes(4, "little"), Wire.ALL, untagged=False) is None
+    over = VARIANT_LIMIT.to_bytes(4, "little")
+    assert told(over, Wire.BARE | Wire.FRAMED, untagged=False) is None
 
 
 @pytest.mark.parametrize("start", [b"", b"\xff", b"\0", b"{"])
@@ -87,7 +114,11 @@ def test_a_wire_the_server_does_not_take_is_named() -> None:
 
 def test_bytes_of_no_wire_are_told() -> None:
     with pytest.raises(RemoteProtocolError, match="47 45"):
-        tell_wire(b"GET / HTTP/1.1", Wire.ALL, untagged=False)
+        tell_wire(b"GET / HTTP/1.1", Wire.BARE | Wire.FRAMED, untagged=False)
+    with pytest.raises(RemoteProtocolError, match="00 01"):
+        tell_wire(b"\0\1", Wire.FRAMED | Wire.JSON, untagged=True)
+    with pytest.raises(RemoteProtocolError, match=r"speaks BARE, this server FRAMED\|JSON"):
+        tell_wire(b"\0\1", Wire.FRAMED | Wire.JSON, untagged=False)
 
 
 # Frames ------------------------------------------------------------------------------------------
@@ -103,8 +134,8 @@ def test_a_frame_is_laid_out_as_specified() -> None:
 def test_the_kinds_are_numbered_as_specified() -> None:
     names = "request response error progress cancel subscribe event gap describe hello notify "
     names += "ping goodbye"
-    assert [kind.name.lower() for kind in Kind] == names.split()
-    assert [int(kind) for kind in Kind] == list(range(1, 14))
+    kinds = {name.lower(): kind for name, kind in vars(Kind).items() if name.isupper()}
+    assert kinds == {name: number for number, name in enumerate(names.split(), 1)}
 
 
 @THOROUGH

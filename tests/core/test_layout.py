@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from lazyipc._core.codec import DEFAULT_ELEMENTS, MAX_DEPTH, Codec, Extent
 from lazyipc._core.compiled import codec_of
 from lazyipc._core.cursor import Cursor, Fault, finish
 from lazyipc._core.encoding import ENCODINGS, Encoding
-from lazyipc._core.layout.rule import RULES, any_bytes, smallest_size
+from lazyipc._core.layout.rule import any_bytes, smallest_size
 from lazyipc.errors import DecodeError, MessageTooLarge
 from tests.core.invented_types import invented_rows
 from tests.core.matrix import (
@@ -85,7 +85,7 @@ def test_the_matrix_has_no_hole() -> None:
             for encoding in ENCODINGS:
                 assert_each_column_agrees(row, encoding, value)
                 ran.update((kind, encoding) for kind in kinds_met(shape, value))
-    assert ran == {(kind, encoding) for kind in RULES for encoding in ENCODINGS}
+    assert ran == {(kind, encoding) for kind in get_args(shapes.Shape) for encoding in ENCODINGS}
 
 
 def some_values(row: Row) -> list[Any]:
@@ -114,7 +114,7 @@ def assert_each_column_agrees(row: Row, encoding: Encoding, value: Any) -> None:
 
 def test_each_kind_is_in_the_tree_of_some_row() -> None:
     kinds = set().union(*(kinds_in(shape_of(row.annotation)) for row in MATRIX))
-    assert kinds == set(RULES)
+    assert kinds == set(get_args(shapes.Shape))
 
 
 def test_the_rows_of_the_matrix_have_names_of_their_own() -> None:

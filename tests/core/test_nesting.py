@@ -191,3 +191,26 @@ def test_what_is_refused_in_depth_says_where(depth: int) -> None:
     error = refusal(Link, received)
     path = ".".join(["next"] * depth + ["level"])
     assert told(error) == (2 * depth, path, "Input should be less than 200 (got 250)")
+
+
+class Odd(BaseModel):
+    """Has the same fields as Even."""
+
+    x: U8
+    next: Odd | Even | None
+
+
+class Even(BaseModel):
+    x: U8
+    next: Odd | Even | None
+
+
+@pytest.mark.parametrize("config", [bincode.LEGACY, bincode.STANDARD], ids=["LEGACY", "STANDARD"])
+def test_members_of_a_union_with_the_same_fields_stay_apart_at_each_depth(config: Config) -> None:
+    """Inside itself a class is a reference, of which pydantic would take the first that fits."""
+    end: Odd | Even | None = None
+    for x, kind in enumerate([Even, Even, Odd, Even, Odd, Odd]):
+        end = kind(x=x, next=end)
+        again = bincode.decode(bincode.encode(end, kind, config), kind, config)
+        assert again == end
+        assert repr(again) == repr(end)

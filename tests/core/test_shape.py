@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import enum
 from collections.abc import Callable
 from typing import Any, get_args
@@ -11,7 +11,7 @@ import pytest
 
 from lazyipc._core import shape as shapes
 from lazyipc._core.annotation import shape_of
-from lazyipc._core.layout.rule import RULES
+from lazyipc._core.layout.rule import RULES, Rule
 from lazyipc._core.scalars import Number
 from tests.core.declared_types import Chain, Figure, Point, Tree
 from tests.core.matrix import MATRIX, Row
@@ -81,7 +81,8 @@ CHILDREN: dict[type, tuple[Any, list[Any]]] = {
 
 
 def test_each_kind_is_in_the_table() -> None:
-    assert set(CHILDREN) == set(get_args(shapes.Shape)) == set(RULES)
+    assert set(CHILDREN) == set(get_args(shapes.Shape))
+    assert {kind for kind in CHILDREN if isinstance(RULES[kind], Rule)} == set(RULES)
 
 
 @pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.__name__)
@@ -93,9 +94,11 @@ def test_children_are_what_is_directly_inside_in_order(kind: type) -> None:
 @pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.__name__)
 def test_shapes_are_frozen_and_can_be_hashed(kind: type) -> None:
     shape, _ = CHILDREN[kind]
-    assert hash(shape) == hash(dataclasses.replace(shape))
-    assert shape == dataclasses.replace(shape)
-    names = [field.name for field in dataclasses.fields(shape)]
+    again = copy.copy(shape)
+    assert again is not shape
+    assert again == shape
+    assert hash(again) == hash(shape)
+    names = shape.__match_args__
     with pytest.raises((AttributeError, TypeError)):
         setattr(shape, names[0] if names else "new", None)
 

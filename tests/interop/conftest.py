@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import give_up
+from tests.interop.json_program import JsonProgram
 from tests.interop.rust_program import RustProgram
 
 BUILD_SECONDS = 300.0
@@ -43,4 +44,11 @@ def peer() -> Path:
 def rust() -> Iterator[RustProgram]:
     """Both versions of bincode, and values they made."""
     with RustProgram(built("bytes")) as program:
+        yield program
+
+
+@pytest.fixture(scope="session")
+def json_peer() -> Iterator[JsonProgram]:
+    """serde_json, and values it wrote."""
+    with JsonProgram(built("json")) as program:
         yield program

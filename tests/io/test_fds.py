@@ -40,21 +40,21 @@ def test_a_descriptor_is_closed_once_and_not_another_of_its_number() -> None:
 
 def test_a_holder_lets_go_in_a_child_and_not_in_the_parent() -> None:
     holder = Holder()
-    abandon_in_child(holder.abandon)
+    abandon_in_child(holder, Holder.abandon)
     assert told_by_child(lambda: str(holder.times)) == "1"
     assert holder.times == 0
 
 
 def test_a_holder_lets_go_in_a_childs_child_too() -> None:
     holder = Holder()
-    abandon_in_child(holder.abandon)
+    abandon_in_child(holder, Holder.abandon)
     told = told_by_child(lambda: told_by_child(lambda: str(holder.times)))
     assert told == "2", "what a child holds anew, its own child must let go of"
 
 
 def test_being_told_to_keep_an_eye_on_a_holder_keeps_it_not_alive() -> None:
     holder = Holder()
-    abandon_in_child(holder.abandon)
+    abandon_in_child(holder, Holder.abandon)
     seen = weakref.ref(holder)
     del holder
     gc.collect()

@@ -1,26 +1,5 @@
 """How each kind of shape is laid out in bytes: a table of rules, and what is made from it."""
 
-from lazyipc._core.layout import (
-    arrays as arrays,
-)
-from lazyipc._core.layout import (
-    atoms as atoms,
-)
-from lazyipc._core.layout import (
-    containers as containers,
-)
-from lazyipc._core.layout import (
-    indirect as indirect,
-)
-from lazyipc._core.layout import (
-    models as models,
-)
-from lazyipc._core.layout import (
-    numbers as numbers,
-)
-from lazyipc._core.layout import (
-    sequences as sequences,
-)
 from lazyipc._core.layout.models import fields_check, validator_of
 from lazyipc._core.layout.rule import (
     Part,

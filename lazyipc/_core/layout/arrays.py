@@ -131,7 +131,7 @@ def _numpy_encode(shape: shapes.NumberArray, value: str, source: EncodeSource) -
         return
     convert = source.constant(numpy.ascontiguousarray)
     dtype = source.constant(numpy.dtype(_numpy_dtype(shape, source.encoding)))
-    source.blob(f"{convert}({items}, {dtype}).tobytes()")
+    source.bulk(f"{convert}({items}, {dtype}).tobytes()")
 
 
 def _numpy_decode(shape: shapes.NumberArray, source: DecodeSource) -> str:

@@ -130,7 +130,7 @@ def _text_construct(shape: shapes.Text, encoding: Encoding) -> Any:
 def _text_encode(shape: shapes.Text, value: str, source: EncodeSource) -> None:
     data = source.local(f"{value}.encode()")
     source.number(COUNT, f"len({data})")
-    source.blob(data)
+    source.bulk(data)
 
 
 def _text_decode(shape: shapes.Text, source: DecodeSource) -> str:
@@ -170,7 +170,7 @@ def _blob_encode(shape: shapes.Blob, value: str, source: EncodeSource) -> None:
     data = source.local(value)
     source.line(f"if {data}.__class__ is not bytes: {data} = {source.constant(_as_bytes)}({data})")
     source.number(COUNT, f"len({data})")
-    source.blob(data)
+    source.bulk(data)
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
 from lazyipc._core import shape as shapes
@@ -52,6 +52,8 @@ def validator_of(shape: shapes.Structure) -> Callable[[Any], Any]:
 @lru_cache(maxsize=128)
 def _fitted(annotation: Any) -> Any:
     """The schema of a dataclass or NamedTuple, narrowed to what travels."""
+    from pydantic import TypeAdapter  # here, because models alone do without it
+
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     return fit(adapter.core_schema, lambda reference: {})
 
@@ -125,14 +127,19 @@ def _structure_decode(shape: shapes.Structure, source: DecodeSource) -> str:
         return f"({''.join(decode(field.shape, source) + ', ' for field in shape.fields)})"
     if shape.kind == "model":
         return _plain_fields(shape, source)
-    return _instance(shape, source)
+    return _instance(shape, shape, source)
 
 
-def _instance(shape: shapes.Structure, source: DecodeSource) -> str:
+def _instance(shape: shapes.Structure, written: Shape, source: DecodeSource) -> str:
     """Write the code that decodes a class and validates it by itself, for what it stands in takes
-    instances; should it be refused, its place is known."""
+    instances; should it be refused, its place is known.
+
+    Args:
+        shape: the class.
+        written: itself, or a reference to it, where it stands inside itself.
+    """
     start, made = source.here(), source.name()
-    plain = _plain_fields(shape, source)
+    plain = _plain_fields(shape, source) if written is shape else decode(written, source)
     source.flush()
     source.check("o > end")  # what stands behind the message is nobody's to judge
     with source.block("try:"):
@@ -233,8 +240,10 @@ def _choice_decode(shape: shapes.Choice, source: DecodeSource) -> str:
 def _case_decoder(case: shapes.Case, encoding: Encoding) -> Callable[..., tuple[Any, int, int]]:
     source = DecodeSource(encoding)
     shape = case.shape
-    if isinstance(shape, shapes.Structure):
-        return source.finish(_instance(shape, source))
+    target = shape.target.shape if isinstance(shape, shapes.Reference) else shape
+    # Of several members with the same fields pydantic would take the first.
+    if isinstance(target, shapes.Structure) and (target is shape or target.kind == "model"):
+        return source.finish(_instance(target, shape, source))
     return source.finish(decode(shape, source))
 
 

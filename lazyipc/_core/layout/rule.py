@@ -7,12 +7,15 @@ when a construct is asked for. The rows are in the modules beside this one. Know
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lazyipc._core import shape as shapes
 from lazyipc._core.cursor import Cursor, Fault, Walk
 from lazyipc._core.encoding import FIXED, Encoding
+from lazyipc._core.record import Value
+from lazyipc._core.scalars import Number
 from lazyipc._core.shape import Shape
 from lazyipc._core.source import DecodeSource, EncodeSource
 
@@ -34,8 +37,7 @@ Opening = Generator[None, None, Iterable[Part]]
 """Passes what stands before the parts of a value, or all of it; gives the parts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Value):
     """One row of the table; each column takes the shape first."""
 
     construct: Callable[[Any, Encoding], Any]
@@ -55,8 +57,31 @@ class Rule:
     """The parts of a value with their steps, such as `.a` or `[3]`, for finding a bad one."""
 
 
-RULES: dict[type, Rule] = {}
-"""The row of each kind of shape."""
+_HOMES: dict[type, str] = {
+    Number: "numbers",
+    **dict.fromkeys(
+        [shapes.Bool, shapes.Char, shapes.Text, shapes.Blob, shapes.Unit, shapes.Enumeration],
+        "atoms",
+    ),
+    **dict.fromkeys([shapes.Option, shapes.Product], "containers"),
+    **dict.fromkeys([shapes.Vector, shapes.Set, shapes.Mapping], "sequences"),
+    **dict.fromkeys([shapes.Array, shapes.NumberArray], "arrays"),
+    **dict.fromkeys([shapes.Converted, shapes.Reference], "indirect"),
+    **dict.fromkeys([shapes.Structure, shapes.Choice], "models"),
+}
+"""In which module beside this one the row of a kind of shape stands."""
+
+
+class _Rules(dict[type, Rule]):
+    """The row of each kind of shape, imported when it is first asked for: a script that sends one
+    command waits for what that is made of, and for no more."""
+
+    def __missing__(self, kind: type) -> Rule:
+        importlib.import_module(f"lazyipc._core.layout.{_HOMES[kind]}")
+        return self[kind]
+
+
+RULES = _Rules()
 
 
 def construct_of(shape: Shape, encoding: Encoding = FIXED) -> construct.Construct:
@@ -183,8 +208,12 @@ def parts_of(shape: Shape, value: Any) -> Iterator[tuple[str, Shape, Any]]:
     return RULES[type(shape)].parts(shape, value)
 
 
-def encoder(shape: Shape, encoding: Encoding = FIXED) -> Callable[[Any, int], bytes]:
-    """Straight-line code from a valid value to bytes: `encode(value, depth)`."""
+def encoder(shape: Shape, encoding: Encoding = FIXED) -> Callable[..., Any]:
+    """Straight-line code from a valid value to bytes.
+
+    `encode(value, depth) -> bytes`; with a third argument, the size from which what travels as it
+    is stays a part of its own, `bytes | Parts`.
+    """
     source = EncodeSource(encoding)
     encode(shape, "v", source)
     return source.finish()

@@ -46,11 +46,11 @@ def encode_items(item: Shape, items: str, source: EncodeSource) -> None:
         array = source.constant(array_type)
         # It would take bytes for what a machine holds in memory.
         source.line(f"if {items}.__class__ in (bytes, bytearray): {items} = [*{items}]")
-        source.blob(f"{array}({_array_code(item, source.encoding)!r}, {items}).tobytes()")
+        source.bulk(f"{array}({_array_code(item, source.encoding)!r}, {items}).tobytes()")
     elif isinstance(item, Number) and item.format:
         pack = source.constant(struct.pack)
         prefix = source.encoding.prefix
-        source.blob(f"{pack}(f'{prefix}{{len({items})}}{item.format}', *{items})")
+        source.bulk(f"{pack}(f'{prefix}{{len({items})}}{item.format}', *{items})")
     else:
         source.spill()
         each = source.name()

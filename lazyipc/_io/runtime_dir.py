@@ -1,0 +1,171 @@
+"""Where a program's socket is, by its name alone: `runtime_path`.
+
+Server and client find the same path, each by itself, even where one of them was started without the
+other's environment. The directory is the user's own and nobody else's. Knows no home directory and
+no user's name, for a container may have neither.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from lazyipc._io.address import kind_of
+from lazyipc._io.status_page import LOCK_SUFFIX, read_status
+from lazyipc.errors import SocketRefused, TransportError
+
+FOLDER = "lazyipc"
+FOLDER_MODE = 0o700
+SUFFIX = ".sock"
+NAME_LIMIT_BYTES = 255
+"""NAME_MAX of all usual file systems."""
+RUN_USER = "/run/user"
+"""Where systemd keeps each user's runtime directory; XDG_RUNTIME_DIR names it, but not to cron."""
+SHARED = ("/tmp", "/dev/shm", "/var/tmp")  # noqa: S108 what is made there is verified to be ours
+"""Directories for all, in the order they are tried in; fixed, so that everybody tries alike."""
+
+
+def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
+    """The path of a program's socket, the same for its server and for its clients.
+
+    It lies in a directory of the user's own, made with mode 0700 where it is missing: `lazyipc` in
+    $XDG_RUNTIME_DIR or in /run/user/UID, else /tmp/lazyipc-UID. Where a server of that name lives
+    in a later one of these, its path is given; an XDG_RUNTIME_DIR that is not the usual one is
+    final.
+
+    Args:
+        name: the program's; `"train@7"` is `"train"` with the instance 7.
+        instance: tells two runs of one program apart.
+
+    Raises:
+        ValueError: a name or an instance that no file can have.
+        SocketRefused: what stands where the directory should be is not ours, or open to others.
+        TransportError: no directory can be made or written in.
+
+    >>> runtime_path("app", instance=7).name
+    'app@7.sock'
+    """
+    file = _file_name(name, instance)
+    reasons: list[str] = []
+    own = _own_runtime_dir()
+    if own is not None and own != f"{RUN_USER}/{os.geteuid()}":
+        folder = os.path.join(own, FOLDER)
+        if _is_usable(folder, reasons) or _lives(folder, file):
+            return Path(folder, file)
+    home: str | None = None
+    for folder in _usual_folders():
+        if home is None and _is_usable(folder, reasons):
+            home = folder
+        if _lives(folder, file):
+            return Path(folder, file)
+    if home is None:
+        raise TransportError(
+            f"no directory for the sockets of uid {os.geteuid()} can be used "
+            f"({'; '.join(reasons)}); set XDG_RUNTIME_DIR to one, or give the socket's path",
+            errno=errno.ENOENT,
+        )
+    return Path(home, file)
+
+
+def _file_name(name: str, instance: int | str | None) -> str:
+    whole = name if instance is None else f"{name}@{instance}"
+    given = {"name": name} if instance is None else {"name": name, "instance": str(instance)}
+    for what, text in given.items():
+        if text in ("", ".", ".."):
+            raise ValueError(f"{what} must be a name, is {text!r}")
+        if "/" in text or not text.isprintable():
+            raise ValueError(f"{what} has a slash, or a character that cannot be seen: {text!r}")
+    size, limit = len(os.fsencode(whole)), NAME_LIMIT_BYTES - len(SUFFIX + LOCK_SUFFIX)
+    if size > limit:
+        raise ValueError(f"name and instance have {size} bytes, of at most {limit}: {whole!r}")
+    return whole + SUFFIX
+
+
+def _own_runtime_dir() -> str | None:
+    """What XDG_RUNTIME_DIR names, if it is a directory of ours; sudo leaves other users' there."""
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    return os.path.realpath(given) if _is_own(given) else None
+
+
+def _is_own(folder: str) -> bool:
+    """Whether a directory is ours, and nobody else can put anything into it."""
+    try:
+        status = os.stat(folder)
+    except (OSError, ValueError):
+        return False
+    return (
+        os.path.isabs(folder)
+        and stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
+
+
+def _usual_folders() -> Iterator[str]:
+    """The directories that every process of a user tries, in this order."""
+    uid = os.geteuid()
+    if _is_own(f"{RUN_USER}/{uid}"):
+        yield f"{RUN_USER}/{uid}/{FOLDER}"
+    last = os.environ.get("TMPDIR", "")
+    for folder in (*SHARED, last) if os.path.isabs(last) else SHARED:
+        yield f"{folder}/{FOLDER}-{uid}"
+
+
+def _is_usable(folder: str, reasons: list[str]) -> bool:
+    """Whether a directory is there, made if need be, and can be written in.
+
+    Raises:
+        SocketRefused: what is there is not ours.
+    """
+    try:
+        _make(folder)
+        wrong = _why_not_private(folder)
+    except OSError as error:
+        reasons.append(f"{folder}: {error.strerror}")
+        return False
+    if wrong:
+        raise SocketRefused(
+            f"{folder} {wrong}; sockets are made only where nobody else can: remove it, or set "
+            "XDG_RUNTIME_DIR",
+            path=folder,
+        )
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        reasons.append(f"{folder}: not writable")
+        return False
+    return True
+
+
+def _make(folder: str) -> None:
+    """Make a directory with mode 0700, if nothing stands there."""
+    try:
+        os.mkdir(folder, FOLDER_MODE)
+    except FileExistsError:
+        return
+    if stat.S_IMODE(os.lstat(folder).st_mode) != FOLDER_MODE:  # the umask had narrowed it
+        os.chmod(folder, FOLDER_MODE)
+
+
+def _why_not_private(folder: str) -> str:
+    """What makes a directory unfit for our sockets, or an empty string."""
+    status = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode):
+        return f"is {kind_of(status)}, not a directory"
+    if status.st_uid != os.geteuid():
+        return f"belongs to uid {status.st_uid}, not to {os.geteuid()}"
+    if status.st_mode & 0o077:
+        return f"is open to others (mode {stat.S_IMODE(status.st_mode):04o}, not 0700)"
+    return ""
+
+
+def _lives(folder: str, file: str) -> bool:
+    """Whether a server lives there, in a directory that can be trusted."""
+    try:
+        if _why_not_private(folder):
+            return False
+    except OSError:
+        return False
+    status = read_status(os.path.join(folder, file))
+    return status is not None and status.is_locked
