@@ -10,7 +10,9 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import repeat
 
 from benchmarks import peers
@@ -35,6 +37,20 @@ def rows(seconds: float) -> Iterator[Row]:
                 seconds,
             )
         yield cost_row(f"idle poll, {count:,} clients", pair, at_most=1.5)
+    yield _most_against_none(seconds)
+
+
+def _most_against_none(seconds: float) -> Row:
+    """A poll with most clients beside one of a server without any: it is to cost the same."""
+    most = max(CLIENT_COUNTS)
+    with _server_with(most) as many, _server_with(0) as none:
+        context: list[int] = []
+        pair = interleave(
+            lambda: timed(lambda: _call_often(many.handle_new_messages, context), POLLS_PER_ROUND),
+            lambda: timed(lambda: _call_often(none.handle_new_messages, context), POLLS_PER_ROUND),
+            seconds,
+        )
+    return cost_row(f"idle poll, {most:,} / 0 clients", pair, at_most=1.1)
 
 
 def _call_often(poll: Callable[..., object], argument: object) -> None:
@@ -76,11 +92,30 @@ def _bare_epoll(count: int) -> Iterator[select.epoll]:
 
 # System calls ----------------------------------------------------------------------------------
 
-TRACED_POLLS = 1000
+TRACED_POLLS = 10_000
+TRACED_CLIENTS = 10
+WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
+"""What asking epoll is called, which differs between machines."""
 
 
-def system_calls() -> str | None:
-    """A sentence: how many system calls an idle poll makes; None where nothing can count them.
+@dataclass(frozen=True, slots=True)
+class SystemCalls:
+    """How many system calls an idle poll makes, on average."""
+
+    asking: float
+    """That ask whether something came."""
+    other: float
+    """All others: now and then the server stamps its status page."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.asking:.2f} system calls for each idle poll with {TRACED_CLIENTS} clients, "
+            f"and {self.other:.3f} to stamp the status page (strace)"
+        )
+
+
+def system_calls() -> SystemCalls | None:
+    """Count an idle poll's system calls; None where nothing can count them.
 
     Counted as the difference between a process that polls and one that polls twice as often.
     """
@@ -90,15 +125,13 @@ def system_calls() -> str | None:
     once, twice = _traced(strace, TRACED_POLLS), _traced(strace, 2 * TRACED_POLLS)
     if once is None or twice is None:
         return None
-    each = (twice - once) / TRACED_POLLS
-    return f"{each:.2f} system calls for each idle poll with {TRACED_CLIENTS} clients (strace)"
+    more = twice - once
+    asking = sum(more[name] for name in WAITS)
+    return SystemCalls(asking / TRACED_POLLS, (more.total() - asking) / TRACED_POLLS)
 
 
-TRACED_CLIENTS = 10
-
-
-def _traced(strace: str, polls: int) -> int | None:
-    """System calls of a process that makes so many idle polls."""
+def _traced(strace: str, polls: int) -> Counter[str] | None:
+    """System calls, by name, of a process that makes so many idle polls."""
     command = [sys.executable, "-m", "benchmarks.idle", str(polls)]
     with peers.folder() as made:
         counted = f"{made}/calls"
@@ -112,8 +145,10 @@ def _traced(strace: str, polls: int) -> int | None:
         if done.returncode:  # tracing is not allowed everywhere
             return None
         with open(counted) as file:
-            total = re.search(r"(\d+)\s+total", file.read())
-    return int(total[1]) if total else None
+            lines = re.findall(r"^ *(\d+) +(\w+)$", file.read(), re.MULTILINE)
+    found = Counter({name: int(count) for count, name in lines})
+    del found["total"]
+    return found
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from lazyipc.bincode import encode
 
 PIPELINED_PER_ROUND = 5000
 CONNECTIONS = 16
-EXCHANGES_PER_ROUND = 2000
+EXCHANGES_PER_ROUND = 500
 RECEIVE_BYTES = 65536
 
 
@@ -52,7 +52,7 @@ def sixteen(seconds: float) -> Iterator[Row]:
         peers.lazyipc_server() as our_path,
         peers.raw_server(raw.serve_many) as raw_path,
         _Load(our_path, *_our_exchange(our_path)) as ours,
-        _Load(raw_path, raw.REQUEST.pack(raw.ADD, 1, 2), raw.REPLY.pack(raw.SUM, 3)) as bare,
+        _Load(raw_path, raw.request(1, 2), raw.answer(raw.request(1, 2))) as bare,
     ):
         pair = interleave(ours.round, bare.round, seconds)
     yield speed_row(f"{CONNECTIONS} connections, all cores", pair, at_least=0.9)

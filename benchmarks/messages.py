@@ -37,6 +37,16 @@ class Add(Order):
         return Sum(c=self.a + self.b)
 
 
+class Echo(Order):
+    """Give some bytes back."""
+
+    payload: bytes
+
+    def process(self, context: list[int]) -> bytes:
+        """Return them."""
+        return self.payload
+
+
 # Larger ones, for the codec alone --------------------------------------------------------------
 
 TRADES = 1000

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 
 Round = Callable[[], float]
 """Runs one short round and returns the seconds one operation took."""
 
+MIB = 1 << 20
 FEWEST_ROUNDS = 5
 
 ROUND_SECONDS = 0.005
@@ -52,15 +53,20 @@ class Row:
 
 def interleave(ours: Round, raw: Round, seconds: float) -> Pair:
     """Run rounds of both in turn for about so many seconds, after one of each to warm up."""
-    ours()
-    raw()
+    first, second = interleave_all((ours, raw), seconds)
+    return Pair(first, second)
+
+
+def interleave_all(rounds: Sequence[Round], seconds: float) -> list[tuple[float, ...]]:
+    """The same of several: the seconds per operation of each."""
+    for run in rounds:
+        run()
     gc.collect()
-    times: list[tuple[float, float]] = []
+    times: list[list[float]] = []
     end = time.perf_counter() + seconds
     while len(times) < FEWEST_ROUNDS or time.perf_counter() < end:
-        times.append((ours(), raw()))
-    first, second = zip(*times, strict=True)
-    return Pair(first, second)
+        times.append([run() for run in rounds])
+    return list(zip(*times, strict=True))
 
 
 def timed(step: Callable[[], object], count: int) -> float:
@@ -87,18 +93,43 @@ def _call_often(step: Callable[[], object], count: int) -> None:
         step()
 
 
+def apart(before: Callable[[], object], step: Callable[[], object], count: int) -> Round:
+    """Rounds of so many steps, each with something done before it that does not count.
+
+    A round's time is the median of its steps: one that was interrupted says nothing of the others.
+    """
+    clock = clock_ns()
+
+    def run() -> float:
+        spent = []
+        for _ in repeat(None, count):
+            before()
+            began = time.perf_counter_ns()
+            step()
+            spent.append(time.perf_counter_ns() - began)
+        return (statistics.median(spent) - clock) / 1e9
+
+    return run
+
+
+def clock_ns() -> float:
+    """What looking at the clock, and noting it, adds to what lies between two looks."""
+    noted = [time.perf_counter_ns() for _ in range(10_000)]
+    return statistics.median(later - sooner for sooner, later in pairwise(noted))
+
+
 def quartiles(numbers: list[float]) -> tuple[float, float, float]:
     """The lower quartile, the median and the upper quartile."""
     low, middle, high = statistics.quantiles(numbers, n=4)
     return low, middle, high
 
 
-def cost_row(name: str, pair: Pair, *, at_most: float) -> Row:
-    """A row whose aim is to cost at most so many times the baseline."""
+def cost_row(name: str, pair: Pair, *, at_most: float | None = None) -> Row:
+    """A row whose aim is to cost at most so many times the baseline; None for no aim."""
     low, ratio, high = quartiles(pair.ratios)
-    met = ratio <= at_most
+    aim, met = ("", None) if at_most is None else (f"≤ {at_most:g} ×", ratio <= at_most)
     ours, raw = duration(pair.ours), duration(pair.raw)
-    return Row(name, ours, raw, ratio, f"≤ {at_most:g} ×", met, (low, high))
+    return Row(name, ours, raw, ratio, aim, met, (low, high))
 
 
 def speed_row(name: str, pair: Pair, *, at_least: float | None = None) -> Row:
@@ -123,7 +154,22 @@ def duration(seconds: tuple[float, ...]) -> str:
     '2.50 us'
     """
     median = statistics.median(seconds)
-    return f"{median * 1e9:.0f} ns" if median < 1e-6 else f"{median * 1e6:.2f} us"
+    if median < 1e-6:
+        return f"{median * 1e9:.0f} ns"
+    return f"{median * 1e6:.2f} us" if median < 1e-3 else f"{median * 1e3:.2f} ms"
+
+
+def throughput_row(name: str, pair: Pair, size_bytes: int, *, at_least: float) -> Row:
+    """A row of a transfer whose aim is a share of the baseline's speed.
+
+    Args:
+        size_bytes: how many bytes one operation moves.
+    """
+    low, ratio, high = quartiles([1 / ratio for ratio in pair.ratios])
+    ours, raw = (
+        f"{size_bytes / MIB / statistics.median(s):,.0f} MiB/s" for s in (pair.ours, pair.raw)
+    )
+    return Row(name, ours, raw, ratio, f"≥ {at_least:g} ×", ratio >= at_least, (low, high))
 
 
 def rate(seconds: tuple[float, ...]) -> str:
