@@ -1,0 +1,1 @@
+"""Hosts of every kind with a control socket: `python -m examples.hosts.NAME PATH` runs one."""
