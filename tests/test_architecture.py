@@ -743,6 +743,41 @@ print(loaded("lazyipc", "pydantic", "construct", "asyncio"))
     assert run(program) == "['lazyipc', 'lazyipc.errors']"
 
 
+def test_a_call_loads_only_what_a_call_needs() -> None:
+    """A script that sends one command pays for its start; what failures need waits for them."""
+    asking = """
+import subprocess, sys
+from lazyipc import Command, Response, client_send
+class Pong(Response): "Here."
+class Order(Command[None]): "Commands."
+class Ping(Order):
+    def process(self, context: None) -> Pong: return Pong()
+serving = subprocess.Popen([sys.executable, "-c", SERVING], stdout=subprocess.PIPE, text=True)
+path = serving.stdout.readline().strip()
+assert client_send(Ping(), path)
+serving.wait(10)
+print(loaded(
+    "json", "lazyipc._core.failure", "lazyipc._core.locate", "lazyipc._core.connection.server",
+    "lazyipc._core.conversion", "lazyipc._core.layout.sequences", "lazyipc._io.ownership",
+    "lazyipc._io.status_page", "lazyipc._server", "pydantic.dataclasses", "pydantic.type_adapter",
+))
+"""
+    serving = """
+import tempfile
+from lazyipc import Command, IpcServer, Response
+class Pong(Response): "Here."
+class Order(Command[None]): "Commands."
+class Ping(Order):
+    def process(self, context: None) -> Pong: return Pong()
+with tempfile.TemporaryDirectory() as folder, IpcServer(folder + "/s", Order) as server:
+    print(server.path, flush=True)
+    while not server.stats.commands:
+        server.wait(5)
+        server.handle_new_messages(None)
+"""
+    assert run(f"SERVING = {serving!r}\n{asking}") == "[]"
+
+
 def test_a_command_set_loads_no_driver() -> None:
     program = """
 from lazyipc import U8, Command, Response

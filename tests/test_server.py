@@ -6,6 +6,7 @@ Clients here are raw sockets in the same thread: each poll is one the test made.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import stat
@@ -19,6 +20,7 @@ from examples.simple.commands import Add, ClientCommand, Print, PrintAck, Push, 
 from lazyipc import (
     Command,
     CommandFailed,
+    IpcServer,
     LocalProtocolError,
     MessageTooLarge,
     NotPermitted,
@@ -34,6 +36,7 @@ from tests.harness import (
     Do,
     Echo,
     Host,
+    Job,
     answer,
     bare_request,
     bare_response,
@@ -41,6 +44,7 @@ from tests.harness import (
     poll,
     readable,
     request,
+    told_by_child,
     until,
 )
 
@@ -544,3 +548,50 @@ def test_refusing_a_long_list_reaches_its_client_alone(serve: Serve, client: Con
         assert server.handle_new_messages(None) == 0
     assert server.stats.rejected == 1
     assert len(server.clients) == 1
+
+
+# What is no use of it ----------------------------------------------------------------------------
+
+
+def test_a_wait_for_no_number_is_refused_by_name(serve: Serve) -> None:
+    server = serve()
+    with pytest.raises(ValueError, match="timeout must be a number of seconds, is nan"):
+        server.wait(math.nan)
+    assert server.wait(-1.0) is False
+
+
+def test_a_server_that_speaks_nothing_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="wires names no wire"):
+        IpcServer(path, Job, wires=Wire(0))
+    assert not os.path.lexists(path)
+
+
+def test_a_forked_child_is_told_why_by_each_call(serve: Serve) -> None:
+    server = serve()
+
+    def say() -> str:
+        told = []
+        for use in (server.fileno, lambda: server.wait(0), lambda: server.handle_new_messages(0)):
+            try:
+                use()
+            except LocalProtocolError as error:
+                told.append(str(error))
+        return str([text.startswith("the server was made before this process") for text in told])
+
+    assert told_by_child(say) == "[True, True, True]"
+
+
+def test_an_interrupt_out_of_authorize_reaches_the_host_and_its_client_is_answered(
+    serve: Serve, client: Connect
+) -> None:
+    def interrupted(peer: Peer, command: Any) -> bool:
+        raise KeyboardInterrupt
+
+    server, host, asking = serve(authorize=interrupted), Host(), client()
+    call = asking.ask(Echo(text="a"))
+    until(lambda: readable(server))
+    with pytest.raises(KeyboardInterrupt):
+        poll(server, host, lambda: False)
+    assert asking.has_result(call)
+    assert isinstance(asking.results[call], NotPermitted)
+    assert host.ran == []
