@@ -137,28 +137,23 @@ class Rota:
         if self.is_broken:
             self.recover()
         self.is_broken = True
-        fresh = self._take_in(ready, now, stop) if ready else []
+        if ready:
+            self._take_in(ready, now, stop)
         now = self._clock()
         if now >= self.stamp_at:  # with an instant after that of what was read
             self.stamp_at = self._stamp(now)
-        done = self._run(fresh, context, messages, now, stop) if fresh or self.runnable else 0
+        done = self._run(context, messages, now, stop) if self.runnable else 0
         if self.begun:
             self._drop_the_late(now)
         self.is_broken = False
         return done
 
-    def _take_in(self, ready: Ready, now: int, stop: int) -> list[Session]:
-        """Accept, write what waited, read; whoever hung up is dropped before anything is run.
+    def _take_in(self, ready: Ready, now: int, stop: int) -> None:
+        """Accept, write what waited, read; whoever hung up is dropped before anything is run."""
+        if self._take(ready, now):
+            self._let_in(now, stop)
 
-        Returns:
-            Whose turn is next, where nobody's is from before: those that sent something.
-        """
-        fresh: list[Session] = []
-        if self._take(ready, fresh, now):
-            self._let_in(fresh, now, stop)
-        return fresh
-
-    def _let_in(self, fresh: list[Session], now: int, stop: int) -> None:
+    def _let_in(self, now: int, stop: int) -> None:
         """Accept; a flood of those that are gone at once must not keep the others waiting."""
         until = now + (stop - now) // 4
         left = self._limits.accepts_per_poll
@@ -168,42 +163,31 @@ class Rota:
             for connected, peer in self._door.accept(left, self._limits.clients - here, now, until):
                 self._admit(connected, peer)
             # Look again: who just came has most often sent its command already, or is gone.
-            is_asked = self._take(self._poller.poll(0), fresh, now)
+            is_asked = self._take(self._poller.poll(0), now)
             left -= len(self.sessions) - here
             rounds -= 1
             if not rounds or not is_asked or self._clock() >= until:
                 return
 
-    def _take(self, ready: Ready, fresh: list[Session], now: int) -> bool:
+    def _take(self, ready: Ready, now: int) -> bool:
         """Read what has come; whether somebody waits at the door."""
         is_asked = False
-        is_first = not self.runnable
         for fd, mask in ready:
             session = self.sessions.get(fd)
             if session is None:
                 is_asked = is_asked or fd == self._door.fd
             elif mask & HANGUP:
                 self._drop(session)
-            elif mask == READ and is_first:
-                if not session.is_queued:  # what it sent before comes first
-                    if session.receive(now):
-                        session.is_queued = True
-                        fresh.append(session)
-                    else:
-                        self._enqueue(session)
             else:
                 if mask & WRITE:
                     session.flush()
                     self._settle(session, now)
-                if mask & READ and not session.is_queued:
-                    session.receive(now)
-                self._enqueue(session)
+                if not session.is_queued:
+                    if mask & READ:  # what it sent before comes first
+                        session.receive(now)
+                    session.is_queued = True
+                    self.runnable.append(session)
         return is_asked
-
-    def _enqueue(self, session: Session) -> None:
-        if not session.is_queued:
-            session.is_queued = True
-            self.runnable.append(session)
 
     def _admit(self, connected: socket.SocketType, peer: Peer) -> None:
         session = Session(connected, peer, self._connect(), self._poller, self._limits.in_bytes)
@@ -215,56 +199,8 @@ class Rota:
             self._counts.refused += 1
             self._drop(session)
 
-    def _run(self, fresh: list[Session], context: Any, messages: int, now: int, stop: int) -> int:
-        """Run complete commands, one of each client in turn, until they or the budget end.
-
-        Args:
-            fresh: whose turn is before that of those in the queue.
-        """
-        done = turns = 0
-        serve, clock = self._serve, self._clock
-        look_at = now + LOOK_NS
-        again: list[Session] = []
-        # Most polls of most hosts end here: each client that speaks sent one whole request.
-        for session in fresh:
-            session.is_queued = False
-            if turns >= messages or (now >= stop and turns) or self.is_stopping or session.gone:
-                self._enqueue(session)
-                continue
-            session.is_whole = False
-            try:
-                event = session.connection.next_event()
-            except RemoteProtocolError as error:
-                self._end_stream(session, error)
-                event = None
-            if event is None or (session.connection.wire is not FRAMED and session.is_abandoned()):
-                session.is_whole = True
-                self._enqueue(session)
-                continue
-            if self.begun:
-                self.begun.pop(session, None)
-            turns += 1
-            done += serve(session, event, context, now)
-            session.is_whole = True
-            now = clock()
-            if now >= look_at:  # somebody may have hung up meanwhile
-                self._drop_the_gone()
-                look_at = now + LOOK_NS
-            if not session.flush():
-                self._settle(session, now)
-            buffer = session.connection.buffer
-            if buffer.start < len(buffer.data):
-                again.append(session)
-        for session in again:  # behind those whose turn did not come
-            self._enqueue(session)
-        if self.runnable:
-            if turns < messages and not (now >= stop and turns):
-                done += self._run_queue(context, messages - turns, now, stop)
-            self._counts.deferred += len(self.runnable) > 0
-        return done
-
-    def _run_queue(self, context: Any, messages: int, now: int, stop: int) -> int:
-        """Go on with those that have more to say, and those whose message is not whole yet."""
+    def _run(self, context: Any, messages: int, now: int, stop: int) -> int:
+        """Run complete commands, one of each client in turn, until they or the budget end."""
         runnable = self.runnable
         serve, clock, reply_bytes = self._serve, self._clock, self._reply_bytes
         done = turns = 0
@@ -324,6 +260,8 @@ class Rota:
                 break
         if writing is not None and not writing.flush():
             self._settle(writing, now)
+        if runnable:
+            self._counts.deferred += 1
         return done
 
     def _drop_the_gone(self) -> None:
