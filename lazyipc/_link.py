@@ -16,7 +16,7 @@ from typing import Any
 
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed, Responded
-from lazyipc._core.framing import BARE, FRAMED, Wire
+from lazyipc._core.framing import BARE, FRAMED, NEVER_NS, Wire
 from lazyipc._core.parts import MOST_PIECES, QUEUE_BYTES, Parts, pass_written, views
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
@@ -41,9 +41,6 @@ SPINS_PER_LOOK = 16
 
 LONGEST_SLEEP_SECONDS = 1000
 """poll(2) takes an int, and math.inf is none; nobody minds waking four times an hour."""
-
-LONGEST_DEADLINE_SECONDS = 1e9
-"""Thirty years; what is longer, math.inf first of all, travels as "never"."""
 
 
 class Link:
@@ -85,7 +82,10 @@ class Link:
             try:
                 self._socket = sockets.connect(self._path, deadline, self._server_uids)
             except ReplyTimeout as error:
-                raise (self._host_busy(seconds, deadline) or error) from error
+                told = self._no_reply(seconds, deadline)
+                if isinstance(told, HostBusy):
+                    raise told from error
+                raise
             self._readable.register(self._socket, select.POLLIN)
         return self._socket
 
@@ -129,12 +129,7 @@ class Link:
                     self._started = "unknown"
                     self.is_broken = connection.wire is not FRAMED
                 # else it is closed, and what a closed client asked for is not run
-                error = self._no_reply(seconds, deadline)
-                if connection.wire is BARE and not isinstance(error, HostBusy):
-                    # The crate's server would still read, and run, what a closed client left.
-                    self._started = "unknown"
-                    error = self._no_answer(seconds)
-                raise error
+                raise self._no_reply(seconds, deadline, is_sent=True)
         self.is_broken = False
         return answer
 
@@ -317,65 +312,39 @@ class Link:
             connection.received(count)
         return connection.next_event()
 
-    def _no_reply(self, seconds: float, deadline: float) -> ReplyTimeout:
+    def _no_reply(self, seconds: float, deadline: float, *, is_sent: bool = False) -> ReplyTimeout:
         """The time is over: what is known of the server, and of what it was sent."""
-        is_unread = self._socket is None or sockets.is_unread(self._socket)
-        busy = self._host_busy(seconds, deadline) if is_unread else None
-        return busy or self._no_answer(seconds)
-
-    def _no_answer(self, seconds: float) -> ReplyTimeout:
-        told = {"no": "it was not run", "unknown": "whether it ran is not known"}[self._started]
-        return ReplyTimeout(
-            f"{self._path}: no reply within {seconds:g} s; {told}: the server may be busy, or poll "
-            "too seldom (see timeout=)",
-            started=self._started,
-        )
-
-    def _host_busy(self, seconds: float, deadline: float) -> HostBusy | None:
-        """What the server's page tells, if that is that it has not polled since the call began."""
         # Here, because most calls are answered in time.
-        from lazyipc._io.status_page import BUSY_GAP_NS, read_status
+        from lazyipc import _verdict
+        from lazyipc._io.status_page import read_status
 
-        status = read_status(self._path, self._server_uids)
-        if status is None or not (status.is_locked and status.shares_clock):
-            return None
-        # Of several commands the kernel proves only that the last was not read; for the first there
-        # is the page alone, which a poll within the gap does not touch.
-        gap_ns = 0 if self._started == "no" or not status.polls else BUSY_GAP_NS
-        if status.last_poll_ns + gap_ns >= (deadline - seconds) * 1e9:
-            return None
-        if self._socket is not None:
-            # 0 is a process that cannot be seen from here, of another namespace.
+        status, pid = None, 0
+        if self._socket is None or sockets.is_unread(self._socket):
+            status = read_status(self._path, self._server_uids)
+        if self._socket is not None and status is not None:
             pid = sockets.credentials_of(self._socket)[0]
-            if pid not in (status.pid, 0):
-                return None  # another server's page
-        now_ns = monotonic_ns()
-        return HostBusy(
-            f"{self._path}: no reply within {seconds:g} s; the server is "
-            f"{status.in_words(now_ns)}; the command was not run and will not be (see timeout=)",
-            last_poll_seconds=status.seconds_since_poll(now_ns),
-            interval=status.interval_seconds,
-        )
+        began_ns = int((deadline - seconds) * 1e9)
+        if not _verdict.has_not_polled(status, began_ns, pid, self._started):
+            status = None
+            if is_sent and self._connection.wire is BARE:
+                # The crate's server would still read, and run, what a closed client left.
+                self._started = "unknown"
+        return _verdict.no_reply(self._path, seconds, self._started, status, monotonic_ns())
 
     def _ended(self, error: OSError | None) -> Disconnected:
         """The connection is gone. A reset, or a broken pipe, means our bytes were never read."""
-        told = {
-            "no": "the command was not run",
-            "unknown": "whether the command ran is not known",
-        }[self._started]
-        return Disconnected(
-            f"{self._path}: the server closed the connection before its reply; {told}",
-            path=self._path,
-            errno=error.errno if error is not None else errno.ECONNRESET,
-            started=self._started,
-        )
+        from lazyipc import _verdict
+
+        number = None if error is None else error.errno
+        return _verdict.ended(self._path, self._started, number or errno.ECONNRESET)
 
 
 def _in_ns(seconds: float, deadline: float) -> tuple[int | None, int | None]:
-    """A deadline as it travels: the instant, and the time left."""
-    if seconds > LONGEST_DEADLINE_SECONDS:
+    """A deadline as it travels: the instant, and the time left; what has no number is never."""
+    deadline_ns = deadline * 1e9
+    if deadline_ns >= NEVER_NS:
         return None, None
-    return int(deadline * 1e9), int(seconds * 1e9)
+    return int(deadline_ns), int(seconds * 1e9)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -9,7 +9,7 @@ import os
 import socket
 
 from lazyipc._io import ownership, sockets
-from lazyipc._io.activation import Adopted, adopted_listener, passed_fd
+from lazyipc._io.activation import Adopted, adopted_listener, passed_fd, strike_out
 from lazyipc._io.ownership import Ownership
 
 Place = Ownership | Adopted
@@ -36,4 +36,6 @@ def adopted(fd: int | None, name: str | None) -> tuple[Place, socket.socket]:
         SocketRefused, TransportError: as `adopted_listener` and `passed_fd`.
     """
     listener, place = adopted_listener(passed_fd(name) if fd is None else fd)
+    if fd is None:  # not before, for one that is refused may be put right and asked for again
+        strike_out(listener.fileno())
     return place, listener

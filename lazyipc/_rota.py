@@ -207,6 +207,8 @@ class Rota:
         writing: Session | None = None
         write_at = 0
         look_at = now + LOOK_NS
+        is_late = False
+        unread: list[Session] = []
         while runnable and turns < messages and not self.is_stopping:
             session = runnable.popleft()
             if writing is not None and (
@@ -238,6 +240,10 @@ class Rota:
                     writing, write_at = session, now + REPLY_DELAY_NS
                 turns += 1
                 done += serve(session, event, context, now)
+            elif is_late and connection.wanted_bytes:
+                session.is_whole = True
+                unread.append(session)
+                continue
             elif not (connection.wanted_bytes and session.receive(now)):
                 session.is_whole = True
                 session.is_queued = False
@@ -257,7 +263,12 @@ class Rota:
                 if not session.flush():
                     self._settle(session, now)
             if now >= stop:
-                break
+                if turns:
+                    break
+                is_late = (
+                    True  # with reading; the first command that is whole is begun all the same
+                )
+        runnable.extend(unread)
         if writing is not None and not writing.flush():
             self._settle(writing, now)
         if runnable:

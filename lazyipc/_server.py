@@ -238,7 +238,7 @@ class IpcServer(Generic[ContextT]):
             context: handed to each command's `process`.
             max_messages: run at most so many commands; None is the limits' number.
             max_seconds: begin no command after so many seconds; None is the limits' number. The
-                first command of a poll is begun all the same, unless large messages took the time.
+                first command of a poll is begun all the same.
 
         Returns:
             How many commands were finished. What is left waits for the next call.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lazyipc import IpcServer, SocketInUse, SocketRefused, TransportError, client_send
+from lazyipc._io import activation
 from lazyipc._io.status_page import LOCK_SUFFIX, read_status
 from tests.harness import DEADLINE_SECONDS, ROOT, Echo, Host, Job, RawClient, hosted, poll, readable
 
@@ -98,6 +99,25 @@ def test_a_socket_open_to_others_is_refused(listener: socket.socket, path: str) 
 def test_without_a_passed_socket_there_is_none_to_adopt(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in LISTEN_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(TransportError, match="LISTEN_FDS"):
+        IpcServer.adopt(None, Job)
+
+
+def test_a_passed_socket_that_was_refused_can_be_put_right(
+    listener: socket.socket, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in LISTEN_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    fd = os.dup(listener.fileno())
+    monkeypatch.setattr(activation, "FIRST_FD", fd)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    os.chmod(path, 0o666)
+    with pytest.raises(SocketRefused, match="0666"):
+        IpcServer.adopt(None, Job)
+    os.chmod(path, 0o600)
+    with IpcServer.adopt(None, Job) as server:
+        assert server.path == path
     with pytest.raises(TransportError, match="LISTEN_FDS"):
         IpcServer.adopt(None, Job)
 

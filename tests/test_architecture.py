@@ -234,6 +234,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.events",
         "_core.framing",
         "_core.json_form",
+        "_core.limits",
     },
     "_core.connection.json_client": {
         "_core.catalog",
@@ -349,6 +350,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_stats",
     },
     # the client
+    "_verdict": {"_io.status_page"},
     "_link": {
         "_core.connection.client",
         "_core.events",
@@ -357,6 +359,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.clock",
         "_io.sockets",
         "_io.status_page",
+        "_verdict",
     },
     "_client": {
         "_core.catalog",
@@ -386,7 +389,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.connection.client",
         "_core.events",
         "_core.framing",
-        "_io.status_page",
+        "_core.limits",
+        "_verdict",
     },
     "testing._kernel": {"_io.poller", "_session", "_stats", "testing._caller"},
     "testing._memory": {
@@ -409,6 +413,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.framing",
         "_core.limits",
         "_session",
+        "_verdict",
         "testing._caller",
         "testing._kernel",
         "testing._memory",
@@ -443,6 +448,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.sockets",
         "_io.status_page",
         "_server",
+        "_verdict",
         "testing._caller",
     },
     "testing.fixtures": {"testing._hosted"},
@@ -470,7 +476,7 @@ SERVER = {
     "_session",
     "_stats",
 }
-CLIENT = {"_client", "_link"}
+CLIENT = {"_client", "_link", "_verdict"}
 
 IMPURE = {
     "asyncio", "contextvars", "datetime", "fcntl", "io", "logging", "mmap", "multiprocessing", "os",

@@ -570,9 +570,13 @@ with IpcServer(sys.argv[1], Job) as server:
     print("ready", flush=True)
     while not is_over:
         server.wait(0.05)
-        with quiet(KeyboardInterrupt), quiet(KeyboardInterrupt), quiet(KeyboardInterrupt):
-            left = 3
-            server.handle_new_messages(host)
+        with quiet(KeyboardInterrupt):
+            with quiet(KeyboardInterrupt):
+                with quiet(KeyboardInterrupt):
+                    left = 3
+                    server.handle_new_messages(host)
+                    left = 0
+                left = 0
             left = 0
         left = 0
     signal.setitimer(signal.ITIMER_REAL, 0)

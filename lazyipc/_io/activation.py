@@ -139,8 +139,7 @@ def _verify(listener: socket.socket, path: str) -> None:
 def passed_fd(name: str | None = None) -> int:
     """The listening socket that a service manager passed to this very process.
 
-    It is made close-on-exec. When the last one is taken the variables are removed from the
-    environment, so no child takes them for its own.
+    It is made close-on-exec, and stays among those passed until it is `strike_out`.
 
     Args:
         name: which one, by FileDescriptorName= in its .socket unit; None where only one was passed.
@@ -165,13 +164,21 @@ def passed_fd(name: str | None = None) -> int:
         os.set_inheritable(fd, False)
     except OSError as error:
         raise _none_passed(f"descriptor {fd} is not open ({error.strerror})") from error
+    return fd
+
+
+def strike_out(fd: int) -> None:
+    """Say in the environment that a passed descriptor was taken.
+
+    When the last one is, the variables are removed, so no child takes them for its own.
+    """
+    names = _passed_names()
     names[fd - FIRST_FD] = None
     if any(each is not None for each in names):
         os.environ["LISTEN_FDNAMES"] = ":".join(each or TAKEN for each in names)
     else:
         for variable in VARIABLES:
             os.environ.pop(variable, None)
-    return fd
 
 
 def _passed_names() -> list[str | None]:

@@ -33,8 +33,10 @@ def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
 
     It lies in a directory of the user's own, made with mode 0700 where it is missing: `lazyipc` in
     $XDG_RUNTIME_DIR or in /run/user/UID, else /tmp/lazyipc-UID. Where a server of that name lives
-    in a later one of these, its path is given; an XDG_RUNTIME_DIR that is not the usual one is
-    final.
+    in a later one of these, its path is given.
+
+    An XDG_RUNTIME_DIR of our own elsewhere is final: there, or an error. One that is another user's
+    (sudo may leave it), or a directory for all such as /tmp, counts as not set.
 
     Args:
         name: the program's; `"train@7"` is `"train"` with the instance 7.
@@ -42,7 +44,8 @@ def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
 
     Raises:
         ValueError: a name or an instance that no file can have.
-        SocketRefused: what stands where the directory should be is not ours, or open to others.
+        SocketRefused: what stands where the directory should be is not ours, or open to others; or
+            XDG_RUNTIME_DIR names what cannot be used.
         TransportError: no directory can be made or written in.
 
     >>> runtime_path("app", instance=7).name
@@ -51,10 +54,11 @@ def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
     file = _file_name(name, instance)
     reasons: list[str] = []
     own = _own_runtime_dir()
-    if own is not None and own != f"{RUN_USER}/{os.geteuid()}":
+    if own is not None:
         folder = os.path.join(own, FOLDER)
         if _is_usable(folder, reasons) or _lives(folder, file):
             return Path(folder, file)
+        raise _unusable(reasons[0])
     home: str | None = None
     for folder in _usual_folders():
         if home is None and _is_usable(folder, reasons):
@@ -85,9 +89,41 @@ def _file_name(name: str, instance: int | str | None) -> str:
 
 
 def _own_runtime_dir() -> str | None:
-    """What XDG_RUNTIME_DIR names, if it is a directory of ours; sudo leaves other users' there."""
+    """Where XDG_RUNTIME_DIR says that we want to be apart; None where it says nothing of the kind.
+
+    Raises:
+        SocketRefused: it says so, but sockets cannot be there: elsewhere is not where they belong.
+    """
     given = os.environ.get("XDG_RUNTIME_DIR", "")
-    return os.path.realpath(given) if _is_own(given) else None
+    if not given:
+        return None
+    if not os.path.isabs(given):
+        raise _unusable("not an absolute path")
+    folder = os.path.realpath(given)
+    if folder in SHARED or os.path.dirname(folder) == os.path.realpath(RUN_USER):
+        return None  # among the usual ones, or that of another user's session
+    try:
+        status = os.stat(folder)
+    except PermissionError:
+        return None  # within another user's
+    except OSError as error:
+        raise _unusable(str(error.strerror)) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise _unusable(f"{kind_of(status)}, not a directory")
+    if status.st_uid != os.geteuid():
+        return None  # as sudo may leave it
+    if not _is_own(folder):
+        raise _unusable(f"others can write there (mode {stat.S_IMODE(status.st_mode):04o})")
+    return folder
+
+
+def _unusable(reason: str) -> SocketRefused:
+    given = os.environ["XDG_RUNTIME_DIR"]
+    return SocketRefused(
+        f"XDG_RUNTIME_DIR is {given!r}, which cannot be used ({reason}); set it to a directory of "
+        "your own with mode 0700, or not at all",
+        path=given,
+    )
 
 
 def _is_own(folder: str) -> bool:

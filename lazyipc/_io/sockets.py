@@ -28,8 +28,6 @@ BACKLOG = 1024
 
 RECEIVE_BYTES = 65536
 """One read: over a thousand small messages, and no more than a poll should copy for one client."""
-LARGE_RECEIVE_BYTES = 1 << 20
-"""One read within a message that is known to be large."""
 NO_WAIT = socket.MSG_DONTWAIT
 SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 """Flags instead of a non-blocking mode, which would cost each new connection a system call."""
@@ -108,13 +106,6 @@ def _verify_mode(path: str, mode: int) -> None:
         )
     if mode != SOCKET_MODE:  # a umask narrower than usual; widening to 0600 opens nothing
         os.chmod(path, SOCKET_MODE, follow_symlinks=True)
-
-
-def receive_size(wanted_bytes: int) -> int:
-    """How many bytes to ask for, when a message under way is known to lack so many."""
-    return (
-        RECEIVE_BYTES if wanted_bytes <= RECEIVE_BYTES else min(wanted_bytes, LARGE_RECEIVE_BYTES)
-    )
 
 
 def readiness_of(watched: socket.socket) -> Callable[[], object]:

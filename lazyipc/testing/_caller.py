@@ -9,17 +9,17 @@ import errno
 import itertools
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from lazyipc import _verdict
 from lazyipc._client import DEFAULT_TIMEOUT
 from lazyipc._core.catalog import entry_of
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import FRAMED, Wire
+from lazyipc._core.limits import LONGEST_SECONDS
 from lazyipc.errors import (
     DecodeError,
-    Disconnected,
-    HostBusy,
     IpcError,
     LocalProtocolError,
     RemoteProtocolError,
@@ -27,13 +27,7 @@ from lazyipc.errors import (
     Started,
 )
 
-if TYPE_CHECKING:
-    from lazyipc._io.status_page import Status
-
 R = TypeVar("R")
-
-LONGEST_DEADLINE_SECONDS = 1e9
-"""Thirty years; what is longer, math.inf first of all, never ends."""
 
 
 class PendingCallsWarning(UserWarning):
@@ -70,7 +64,7 @@ class Call(Generic[R]):
         """How long its client waits for the answer."""
         self.deadline_ns: int | None = None
         """Until when, on the clock of the test; None for ever."""
-        if seconds <= LONGEST_DEADLINE_SECONDS:
+        if seconds <= LONGEST_SECONDS:
             self.deadline_ns = now_ns + int(seconds * 1e9)
         self._wait = wait
         self._late = late
@@ -160,13 +154,7 @@ class Caller:
                 self.open.pop(answer.call).settle(answer)
         except DecodeError as error:
             cause = error
-        told = {"no": "the command was not run"}.get(started, "whether the command ran is unknown")
-        ended = Disconnected(
-            f"{self._path}: the server closed the connection before its reply; {told}",
-            path=self._path,
-            errno=errno.ECONNRESET,
-            started=started,
-        )
+        ended = _verdict.ended(self._path, started, errno.ECONNRESET)
         ended.__cause__ = cause
         self.fail(ended)
 
@@ -195,29 +183,6 @@ class Caller:
         for number, call in self.open.items():
             call.settle(Failed(number, error))
         self.open.clear()
-
-
-def no_reply(
-    path: str, seconds: float, started: Started, busy: Status | None, now_ns: int
-) -> ReplyTimeout:
-    """What a client is told when its deadline has come.
-
-    Args:
-        busy: what the host tells of itself, if it has not polled since the request was sent.
-    """
-    if busy is not None:
-        return HostBusy(
-            f"{path}: no reply within {seconds:g} s; the server is {busy.in_words(now_ns)}; the "
-            "command was not run and will not be",
-            last_poll_seconds=busy.seconds_since_poll(now_ns),
-            interval=busy.interval_seconds,
-        )
-    told = {"no": "it was not run"}.get(started, "whether it ran is not known")
-    return ReplyTimeout(
-        f"{path}: no reply within {seconds:g} s; {told}: the server may be busy, or poll too "
-        "seldom (see timeout=)",
-        started=started,
-    )
 
 
 def seconds_for(command: Any, timeout: float | None) -> float:

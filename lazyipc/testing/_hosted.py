@@ -24,10 +24,11 @@ from lazyipc._core.framing import FRAMED_OR_JSON, Wire
 from lazyipc._core.limits import Limits
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
-from lazyipc._io.status_page import BUSY_GAP_NS, read_status
+from lazyipc._io.status_page import read_status
 from lazyipc._server import IpcServer
+from lazyipc._verdict import has_not_polled, no_reply
 from lazyipc.errors import LocalProtocolError, RemoteProtocolError, ReplyTimeout, Started
-from lazyipc.testing._caller import Call, Caller, no_reply, seconds_for, warn_of
+from lazyipc.testing._caller import Call, Caller, seconds_for, warn_of
 
 R = TypeVar("R")
 
@@ -71,7 +72,8 @@ class _Line:
             pass  # nothing yet; or its call was told
         except OSError:
             self.caller.take_end("no")
-        self.caller.expire(time.monotonic_ns(), "unknown")
+        is_unread = sockets.is_unread(self.connected)
+        self.caller.expire(time.monotonic_ns(), "no" if is_unread else "unknown")
 
     def close(self) -> None:
         self.connected.close()
@@ -230,9 +232,9 @@ class Host(Generic[ContextT]):
 
     def _late(self, call: Call[Any], started: Started) -> ReplyTimeout:
         assert call.deadline_ns is not None, "it has passed"
-        sent_ns = call.deadline_ns - int(call.seconds * 1e9)
-        status = read_status(self.path)
-        is_busy = status is not None and status.last_poll_ns + BUSY_GAP_NS < sent_ns
+        began_ns = call.deadline_ns - int(call.seconds * 1e9)
+        status = read_status(self.path) if started == "no" else None
+        is_busy = has_not_polled(status, began_ns, os.getpid(), started)
         busy = status if is_busy else None
         return no_reply(self.path, call.seconds, started, busy, time.monotonic_ns())
 

@@ -206,7 +206,6 @@ class MemoryDoor:
 
     Args:
         kernel: where clients wait.
-        accepts: how many one call lets in.
         counts: where it counts who came.
     """
 

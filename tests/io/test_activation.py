@@ -16,7 +16,7 @@ import pytest
 
 from lazyipc import SocketInUse, SocketRefused, TransportError
 from lazyipc._io import activation, sockets
-from lazyipc._io.activation import adopted_listener, passed_fd
+from lazyipc._io.activation import adopted_listener, passed_fd, strike_out
 from lazyipc._io.ownership import claim
 from lazyipc._io.status_page import read_status
 from tests.harness import NOBODY, become_nobody, need_root, program, python, told_by_child
@@ -275,9 +275,17 @@ def variables() -> list[str]:
 Tell = Callable[..., None]
 
 
+def taken(name: str | None = None) -> int:
+    """One that was passed, and is not passed any more."""
+    fd = passed_fd(name)
+    strike_out(fd)
+    return fd
+
+
 def test_the_only_one(told: Tell, open_fds: list[int]) -> None:
     told()
     assert passed_fd() == open_fds[0]
+    assert taken() == open_fds[0], "it may be asked for again until it was taken"
     assert not os.get_inheritable(open_fds[0])
     assert variables() == []
     with pytest.raises(TransportError, match="LISTEN_PID and LISTEN_FDS are not set"):
@@ -286,19 +294,19 @@ def test_the_only_one(told: Tell, open_fds: list[int]) -> None:
 
 def test_the_only_one_may_be_asked_for_by_its_name(told: Tell, open_fds: list[int]) -> None:
     told(names="app.socket")
-    assert passed_fd("app.socket") == open_fds[0]
+    assert taken("app.socket") == open_fds[0]
     told(names="app.socket")
-    assert passed_fd() == open_fds[0]
+    assert taken() == open_fds[0]
 
 
 def test_one_of_many_by_its_name_and_then_the_others(told: Tell, open_fds: list[int]) -> None:
     told("3", "web:admin:log")
-    assert passed_fd("admin") == open_fds[1]
+    assert taken("admin") == open_fds[1]
     with pytest.raises(TransportError, match=r"0 sockets.*of 'web', 'log'; one must be named"):
         passed_fd("admin")
-    assert passed_fd("web") == open_fds[0]
+    assert taken("web") == open_fds[0]
     assert len(variables()) == 3
-    assert passed_fd() == open_fds[2], "the only one left"
+    assert taken() == open_fds[2], "the only one left"
     assert variables() == []
     assert not any(map(os.get_inheritable, open_fds))
 
@@ -351,8 +359,9 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[2]])
 """
 STARTED = """
 import os, select, subprocess, sys
-from lazyipc._io.activation import adopted_listener, passed_fd
+from lazyipc._io.activation import adopted_listener, passed_fd, strike_out
 listener, owned = adopted_listener(passed_fd("admin"))
+strike_out(listener.fileno())
 print(listener.fileno(), owned.path, flush=True)
 look = "import os; print(os.path.exists('/proc/self/fd/3'), 'LISTEN_FDS' in os.environ)"
 subprocess.run([sys.executable, "-c", look], close_fds=False)

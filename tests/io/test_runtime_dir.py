@@ -92,19 +92,57 @@ def test_it_is_one_for_each_instance(places: Places) -> None:
     assert runtime_path("train") == base / "train.sock"
 
 
-@pytest.mark.parametrize("given", [None, "", "relative", "/nonexistent", "/etc/passwd", "a\n/b"])
-def test_without_a_usable_variable_it_is_where_the_variable_would_point(
+@pytest.mark.parametrize("given", [None, "", "{run_user}/4711", "{tmp}", "{tmp}/", "{shm}"])
+def test_without_the_variable_it_is_where_the_variable_would_point(
     places: Places, monkeypatch: pytest.MonkeyPatch, given: str | None
 ) -> None:
-    """A server from a session and a client from cron find the same path."""
+    """A server from a session and a client from cron find the same path.
+
+    So do they where it names another user's, as sudo leaves it, or a directory for all, as some
+    containers do.
+    """
     places.make_own()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(places.own))
     from_session = runtime_path("app")
     if given is None:
         monkeypatch.delenv("XDG_RUNTIME_DIR")
     else:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", given)
+        named = given.format(run_user=places.run_user, tmp=places.tmp, shm=places.shm)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", named)
     assert runtime_path("app") == from_session == places.own / "lazyipc" / "app.sock"
+
+
+def test_the_usual_runtime_directory_may_be_gone(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session ended; what it started still has the variable."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(places.own))
+    assert runtime_path("app") == places.in_tmp / "app.sock"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("relative", "not an absolute path"),
+        ("a\n/b", "not an absolute path"),
+        ("/nonexistent", "No such file or directory"),
+        ("/etc/passwd", "a file, not a directory"),
+        ("/etc/passwd/x", "Not a directory"),
+        ("/" + "x" * 5000, "File name too long"),
+    ],
+)
+def test_an_xdg_runtime_dir_that_cannot_be_used_leads_nowhere_else(
+    places: Places, monkeypatch: pytest.MonkeyPatch, given: str, words: str
+) -> None:
+    """Whoever set it must not reach the server of every day."""
+    with living(places.in_tmp / "app.sock"):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", given)
+        with pytest.raises(SocketRefused) as caught:
+            runtime_path("app")
+    told = str(caught.value)
+    assert told.startswith(f"XDG_RUNTIME_DIR is {given!r}")
+    assert words in told
+    assert caught.value.path == given
 
 
 def test_without_a_runtime_directory_it_lies_in_a_private_one_for_temporary_files(
@@ -122,24 +160,28 @@ def test_tmpdir_does_not_part_server_and_client(
     assert runtime_path("app") == before
 
 
-def test_a_relative_xdg_runtime_dir_is_not_used(
+def test_a_relative_xdg_runtime_dir_is_refused(
     places: Places, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Server and client may run in two directories."""
     (folder / "here").mkdir(mode=0o700)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "here")
-    assert runtime_path("app") == places.in_tmp / "app.sock"
+    with pytest.raises(SocketRefused, match="not an absolute path"):
+        runtime_path("app")
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777, 0o702], ids=oct)
-def test_an_xdg_runtime_dir_that_others_can_write_to_is_not_used(
+def test_an_xdg_runtime_dir_that_others_can_write_to_is_refused(
     places: Places, folder: Path, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
     own = folder / "xdg"
     own.mkdir()
     own.chmod(mode)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
-    assert runtime_path("app") == places.in_tmp / "app.sock"
+    with pytest.raises(SocketRefused, match=f"others can write there .mode {mode:04o}"):
+        runtime_path("app")
+    assert os.listdir(own) == []
 
 
 def test_another_users_xdg_runtime_dir_is_not_used(
@@ -155,18 +197,36 @@ def test_another_users_xdg_runtime_dir_is_not_used(
     assert os.listdir(theirs) == []
 
 
-def test_an_xdg_runtime_dir_that_is_not_writable_is_not_used(
+def test_an_xdg_runtime_dir_within_another_users_is_not_used(
     places: Places, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_root()
+    folder.chmod(0o755)
+    (folder / "theirs" / "run").mkdir(parents=True)
+    (folder / "theirs").chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "theirs" / "run"))
+    assert told_as_nobody(lambda: str(runtime_path("app"))) == str(
+        places.tmp / f"lazyipc-{NOBODY}" / "app.sock"
+    )
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_an_xdg_runtime_dir_that_is_not_writable_is_refused(
+    places: Places, folder: Path, monkeypatch: pytest.MonkeyPatch, is_made: bool
 ) -> None:
     need_root()  # for whom modes are no bar, so it takes a child that is not root
     folder.chmod(0o755)
     own = folder / "xdg"
-    own.mkdir(mode=0o500)
+    own.mkdir(mode=0o700)
+    if is_made:
+        (own / "lazyipc").mkdir(mode=0o500)
+        os.chown(own / "lazyipc", NOBODY, NOBODY)
+    own.chmod(0o500)
     os.chown(own, NOBODY, NOBODY)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
-    assert told_as_nobody(lambda: str(runtime_path("app"))) == str(
-        places.tmp / f"lazyipc-{NOBODY}" / "app.sock"
-    )
+    told = told_as_nobody(refusal)
+    assert told.startswith(f"XDG_RUNTIME_DIR is '{own}', which cannot be used ({own}/lazyipc: ")
+    assert ("not writable" if is_made else "Permission denied") in told
 
 
 def test_a_private_directory_that_is_not_writable_is_passed_over(
@@ -179,6 +239,12 @@ def test_a_private_directory_that_is_not_writable_is_passed_over(
         place.mkdir(mode=mode)
         os.chown(place, NOBODY, NOBODY)
     assert told_as_nobody(lambda: str(runtime_path("app"))) == str(other / "app.sock")
+
+
+def refusal() -> str:
+    with pytest.raises(SocketRefused) as caught:
+        runtime_path("app")
+    return str(caught.value)
 
 
 def told_as_nobody(work: Callable[[], str]) -> str:

@@ -23,6 +23,7 @@ from lazyipc._core.connection.lines import LINE_EXTRA_BYTES, LineReader
 from lazyipc._core.events import Rejected, Requested
 from lazyipc._core.framing import ReceiveBuffer
 from lazyipc._core.json_form import Key, Line, Misfit, Room, found
+from lazyipc._core.limits import LONGEST_SECONDS
 from lazyipc.errors import (
     DecodeError,
     IpcError,
@@ -37,9 +38,6 @@ LONGEST_ID = 128
 
 LEAST_ID, MOST_ID = -(1 << 63), (1 << 64) - 1
 """An id that is a number: what any language's integers of 64 bits hold."""
-
-LONGEST_TIMEOUT_SECONDS = 1e9
-"""Thirty years; what is longer is no deadline."""
 
 MOST_PARTS = 10_000
 """How many parts a line may have besides elements of sequences: objects of classes, strings."""
@@ -253,6 +251,6 @@ def _deadline(seconds: Any, now_ns: int) -> int | None:
         return None
     if type(seconds) not in (int, float) or not (type(seconds) is int or isfinite(seconds)):
         raise Misfit(f"a timeout is a number of seconds, not {found(seconds)}", "timeout")
-    if seconds > LONGEST_TIMEOUT_SECONDS:
+    if seconds > LONGEST_SECONDS:
         return None
     return now_ns + int(max(seconds, 0) * 1e9)
