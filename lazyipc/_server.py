@@ -100,8 +100,8 @@ class IpcServer(Generic[ContextT]):
         The socket's path is never removed, and has no lock file and no status page.
 
         Args:
-            fd: the socket's descriptor, which becomes the server's own; None is the one that was
-                passed by LISTEN_FDS.
+            fd: the socket's descriptor, which becomes the server's own unless it is refused; None
+                is the one that was passed by LISTEN_FDS, which is then not passed any more.
             name: which of those passed, by FileDescriptorName= in its .socket unit.
             command, limits, wires, authorize, selector: as for a server at a path.
 
@@ -109,6 +109,19 @@ class IpcServer(Generic[ContextT]):
             SocketRefused: it is another user's, or others may connect to it.
             TransportError: it is no listening Unix socket with a path, or none was passed.
             SchemaError: a command cannot travel.
+
+        >>> import tempfile
+        >>> from lazyipc import Command
+        >>> class Order(Command[None]):
+        ...     def process(self, context: None) -> bool: return True
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     parents = socket.socket(socket.AF_UNIX)
+        ...     os.fchmod(parents.fileno(), 0o600)  # before its path is there for others
+        ...     parents.bind(f"{folder}/app.sock")
+        ...     parents.listen()
+        ...     with IpcServer.adopt(parents.detach(), Order) as server:
+        ...         server.handle_new_messages(None)
+        0
         """
         server = cls.__new__(cls)
         listening = functools.partial(adopted, fd, name)

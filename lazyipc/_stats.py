@@ -9,7 +9,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts since the server began; `clients` is now."""
+    """Counts since the server began; `clients` is now.
+
+    >>> from lazyipc import Command
+    >>> from lazyipc.testing import joined
+    >>> class Order(Command[None]): "Commands of a demo."
+    >>> class Ping(Order):
+    ...     def process(self, context: None) -> bool: return True
+    >>> with joined(Order, None) as link:
+    ...     print(link.send(Ping()), link.stats.commands, link.stats.rejected)
+    True 1 0
+    """
 
     clients: int = 0
     polls: int = 0

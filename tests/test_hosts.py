@@ -28,7 +28,7 @@ from nbclient import NotebookClient
 
 from examples.hosts import asyncio_loop, prefork, training
 from examples.hosts.commands import Look, Ponder, Seen, SetSpeed, Stop, Stopping
-from lazyipc import CommandFailed, IpcClient, client_send
+from lazyipc import Command, CommandFailed, IpcClient, IpcServer, client_send
 from tests.harness import ROOT, connect, give_up, header, until
 
 HOSTS = ROOT / "examples" / "hosts"
@@ -45,6 +45,12 @@ lazyipc.IpcServer = functools.partial(lazyipc.IpcServer, limits=limits)
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
 """Runs a host as `python -m` does, but with limits that a test can wait for."""
+
+
+class Closing:
+    """What a command closes."""
+
+    server: IpcServer[Any]
 
 
 # Running one --------------------------------------------------------------------------------------
@@ -197,6 +203,29 @@ def test_asyncio_takes_the_watch_away_with_the_server(path: str) -> None:
         return turns
 
     assert min(asyncio.run(serve_twice())) >= 1
+
+
+class Closable(Command[Closing]):
+    """Commands of a host that closes its server by one of them."""
+
+
+class Close(Closable):
+    """Close the server; the program goes on."""
+
+    def process(self, context: Closing) -> bool:
+        """A server that is closed has no descriptor to be asked for."""
+        context.server.close()
+        return True
+
+
+def test_asyncio_goes_on_when_a_command_closed_the_server(path: str) -> None:
+    async def go_on() -> bool:
+        closing = Closing()
+        closing.server = IpcServer(path, Closable)
+        with closing.server, asyncio_loop.served(closing.server, closing):
+            return await asyncio.to_thread(client_send, Close(), path)
+
+    assert asyncio.run(go_on())
 
 
 def test_pygame_begins_no_command_that_would_cost_another_frame(

@@ -18,6 +18,7 @@ Context = TypeVar("Context")
 def served(server: IpcServer[Context], context: Context) -> Iterator[None]:
     """Let the running loop serve, until the block ends."""
     loop = asyncio.get_running_loop()
+    fd = server.fileno()  # kept, for a command may close the server
     timer: asyncio.TimerHandle | None = None
 
     def poll() -> None:
@@ -28,11 +29,11 @@ def served(server: IpcServer[Context], context: Context) -> Iterator[None]:
         delay = server.poll_delay  # after so long it wants a poll though nobody speaks
         timer = None if delay is None else loop.call_later(delay, poll)
 
-    loop.add_reader(server.fileno(), poll)
+    loop.add_reader(fd, poll)
     try:
         yield
     finally:  # before the server is closed
-        loop.remove_reader(server.fileno())
+        loop.remove_reader(fd)
         if timer:
             timer.cancel()
 

@@ -31,7 +31,20 @@ R = TypeVar("R")
 
 
 class PendingCallsWarning(UserWarning):
-    """A test ended while calls it had submitted were unanswered; most often a poll is missing."""
+    """A test ended while calls it had submitted were unanswered; most often a poll is missing.
+
+    >>> from lazyipc import Command
+    >>> from lazyipc.testing import joined
+    >>> class Order(Command[None]): "Commands of a demo."
+    >>> class Ping(Order):
+    ...     def process(self, context: None) -> bool: return True
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     with joined(Order, None) as link:
+    ...         call = link.submit(Ping())
+    >>> print(told[0].message)
+    the test ended with 1 unanswered: Ping(); poll once more, or close the client that sent it
+    """
 
 
 class Call(Generic[R]):

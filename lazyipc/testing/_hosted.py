@@ -80,7 +80,23 @@ class _Line:
 
 
 class Host(Generic[ContextT]):
-    """A host with a real server at a private path; `hosted` and the fixture make it."""
+    """A host with a real server at a private path; `hosted` and the fixture make it.
+
+    >>> from lazyipc import Command, client_send
+    >>> class Order(Command[list[int]]): "Commands of a demo."
+    >>> class Push(Order):
+    ...     x: int
+    ...     def process(self, context: list[int]) -> int:
+    ...         context.append(self.x)
+    ...         return len(context)
+    >>> with hosted(Order, []) as host:
+    ...     call = host.submit(Push(x=5))
+    ...     print(call.done(), host.poll(), call.result())
+    ...     with host.running():  # for code that blocks in a call of its own
+    ...         client_send(Push(x=6), host.path)
+    False 1 1
+    2
+    """
 
     def __init__(self, server: IpcServer[ContextT], context: ContextT) -> None:
         self.server = server
@@ -311,7 +327,18 @@ def hosted(
 
 
 class HostMaker:
-    """Makes hosts that end with the test: what the fixture `ipc_server` gives."""
+    """Makes hosts that end with the test: what the fixture `ipc_server` gives.
+
+    >>> from lazyipc import Command
+    >>> class Order(Command[str]): "Commands of a demo."
+    >>> class Who(Order):
+    ...     def process(self, context: str) -> str: return context
+    >>> with contextlib.ExitStack() as stack:
+    ...     ipc_server = HostMaker(stack)
+    ...     left, right = ipc_server(Order, "left"), ipc_server(Order, "right")
+    ...     left.send(Who()), right.send(Who())
+    ('left', 'right')
+    """
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack

@@ -74,7 +74,26 @@ def joined(
 
 
 class Joined(Generic[ContextT]):
-    """A host in memory and the way to it; `joined` makes it."""
+    """A host in memory and the way to it; `joined` makes it.
+
+    >>> from lazyipc import Command
+    >>> class Order(Command[list[str]]): "Commands of a demo."
+    >>> class Note(Order, timeout=5):
+    ...     text: str
+    ...     def process(self, context: list[str]) -> int:
+    ...         context.append(self.text)
+    ...         return len(context)
+    >>> with joined(Order, []) as link:
+    ...     call = link.submit(Note(text="late"))
+    ...     link.advance(5)  # the host is busy elsewhere
+    ...     print(link.poll(), link.context, link.time())
+    ...     try:
+    ...         call.result()
+    ...     except TimeoutError as error:
+    ...         type(error).__name__
+    0 [] 5.0
+    'HostBusy'
+    """
 
     def __init__(self, course: Course) -> None:
         self._course = course
