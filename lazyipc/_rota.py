@@ -265,9 +265,8 @@ class Rota:
             if now >= stop:
                 if turns:
                     break
-                is_late = (
-                    True  # with reading; the first command that is whole is begun all the same
-                )
+                # To read more, that is; the first command that is whole is begun all the same.
+                is_late = True
         runnable.extend(unread)
         if writing is not None and not writing.flush():
             self._settle(writing, now)
