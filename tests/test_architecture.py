@@ -403,6 +403,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.poller",
         "_io.status_page",
         "_log",
+        "_misuse",
         "_rota",
         "_session",
         "_stats",

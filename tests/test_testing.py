@@ -59,7 +59,7 @@ from lazyipc.testing import (
     hosted,
     joined,
 )
-from tests.harness import ROOT
+from tests.harness import ROOT, until
 from tests.test_documents import readme_programs
 
 pytest_plugins = ["lazyipc.testing.fixtures"]
@@ -914,6 +914,16 @@ def test_a_real_host_that_does_not_poll_is_busy(ipc_server: HostMaker) -> None:
         call.result()
     assert caught.value.started == "no"
     assert desk.ran == []
+
+
+def test_what_a_real_host_has_read_may_have_run(ipc_server: HostMaker) -> None:
+    host = ipc_server(Job, Desk())
+    call = host.submit(Note(text="a"), timeout=0.5)
+    until(call.done, lambda: host.poll(max_messages=0))
+    with pytest.raises(ReplyTimeout, match="whether it ran is not known") as caught:
+        call.result()
+    assert type(caught.value) is ReplyTimeout
+    assert caught.value.started == "unknown"
 
 
 def test_unanswered_calls_of_a_host_are_told() -> None:

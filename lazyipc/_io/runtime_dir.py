@@ -44,6 +44,7 @@ def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
 
     Raises:
         ValueError: a name or an instance that no file can have.
+        TypeError: something that is no name, or no number.
         SocketRefused: what stands where the directory should be is not ours, or open to others; or
             XDG_RUNTIME_DIR names what cannot be used.
         TransportError: no directory can be made or written in.
@@ -75,6 +76,10 @@ def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
 
 
 def _file_name(name: str, instance: int | str | None) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, is {type(name).__name__}")
+    if isinstance(instance, bool) or not isinstance(instance, int | str | None):
+        raise TypeError(f"instance must be an int or a str, is {type(instance).__name__}")
     whole = name if instance is None else f"{name}@{instance}"
     given = {"name": name} if instance is None else {"name": name, "instance": str(instance)}
     for what, text in given.items():

@@ -17,10 +17,11 @@ from lazyipc._core.framing import Wire
 from lazyipc._core.limits import Limits, in_ns
 from lazyipc._io.status_page import Status
 from lazyipc._log import ClientLog
+from lazyipc._misuse import raise_closed, raise_reentered
 from lazyipc._rota import Rota
 from lazyipc._session import Peer
 from lazyipc._stats import Counts, Stats
-from lazyipc.errors import LocalProtocolError, ServerNotRunning
+from lazyipc.errors import ServerNotRunning
 from lazyipc.testing._kernel import Clock, Kernel, Line, MemoryDoor
 
 if TYPE_CHECKING:
@@ -148,12 +149,9 @@ class MemoryServer:
             LocalProtocolError: the server is closed, or called from inside `process`.
         """
         if self.is_closed:
-            raise LocalProtocolError("the server is closed")
+            raise_closed()
         if self.is_running:
-            raise LocalProtocolError(
-                "the server was called from inside `process`; return from it first (close is "
-                "allowed)"
-            )
+            raise_reentered()
         rota, limits = self._rota, self._limits
         seconds = limits.seconds_per_poll if max_seconds is None else max_seconds
         messages = limits.messages_per_poll if max_messages is None else max_messages

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -503,3 +504,17 @@ def test_a_server_on_a_mount_that_is_read_only_for_its_client_is_found(
     shown = ["--bind /dev/shm /tmp", "-o remount,bind,ro /tmp"]
     told = in_container([tmpfs("/dev/shm"), tmpfs("/run"), *shown], reach)
     assert told == f"/tmp/lazyipc-{UID}/app.sock"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"name": 1}, "name must be a str, is int"),
+        ({"name": None}, "name must be a str, is NoneType"),
+        ({"name": "app", "instance": True}, "instance must be an int or a str, is bool"),
+        ({"name": "app", "instance": 2.5}, "instance must be an int or a str, is float"),
+    ],
+)
+def test_what_is_no_name_is_refused_by_name(arguments: dict[str, Any], what: str) -> None:
+    with pytest.raises(TypeError, match=what):
+        runtime_path(**arguments)
