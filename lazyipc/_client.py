@@ -103,9 +103,9 @@ class IpcClient:
         spin: float = 0.0,
     ) -> None:
         if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout must not be negative, is {timeout}")
+            raise ValueError(f"timeout must be a number of seconds from 0, is {timeout}")
         if not spin >= 0:
-            raise ValueError(f"spin must not be negative, is {spin}")
+            raise ValueError(f"spin must be a number of seconds from 0, is {spin}")
         self._path = os.fspath(path)
         self._timeout = timeout
         self._wire = wire

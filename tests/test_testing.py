@@ -273,7 +273,7 @@ def test_a_call_without_time_is_not_sent(place: MakePlace) -> None:
     host.poll()
     assert desk.ran == []
     assert (host if isinstance(host, Joined) else host.server).stats.rejected == 0
-    with pytest.raises(ValueError, match="timeout must not be negative"):
+    with pytest.raises(ValueError, match="timeout must be a number of seconds from 0"):
         host.send(Note(text="never"), timeout=-1)
 
 

@@ -208,7 +208,7 @@ def seconds_for(command: Any, timeout: float | None) -> float:
     own = entry_of(command.__class__).timeout if timeout is None else timeout
     seconds = DEFAULT_TIMEOUT if own is None else own
     if not seconds >= 0:
-        raise ValueError(f"timeout must not be negative, is {timeout}")
+        raise ValueError(f"timeout must be a number of seconds from 0, is {timeout}")
     return seconds
 
 
