@@ -87,7 +87,7 @@ def test_09_children_of_any_kind_disturb_neither_the_parent_nor_its_clients(fold
 
 
 def test_10_connections_and_servers_leave_nothing_behind(folder: Path) -> None:
-    leaks.endless_connections(folder, connects=4000, cycles=200, in_fresh_too=True)
+    leaks.endless_connections(folder, connects=4000, cycles=200)
 
 
 def test_11_no_client_waits_for_ever(folder: Path) -> None:

@@ -27,16 +27,17 @@ FLAT_BYTES = 2 * MIB
 LINGER = struct.pack("ii", 1, 0)
 
 
-def endless_connections(folder: Path, *, connects: int, cycles: int, in_fresh_too: bool) -> Finding:
+def endless_connections(folder: Path, *, connects: int, cycles: int) -> Finding:
     """Clients of all sorts come and go, then servers and clients are opened and closed.
 
     Args:
         connects: how many connections one server sees.
         cycles: how many servers, and how many clients, are opened and closed.
-        in_fresh_too: in an interpreter of its own, so that the memory is that of the library.
+
+    It runs in an interpreter of its own, so that the memory is that of the library.
     """
     arguments = {"folder": str(folder), "connects": connects, "cycles": cycles}
-    told = in_fresh(come_and_go, 600, **arguments) if in_fresh_too else come_and_go(**arguments)
+    told = in_fresh(come_and_go, 600, **arguments)
     return Finding(
         f"{connects:,} connections of {len(_manners())} sorts, {cycles:,} open and close",
         f"descriptors and threads as before; resident memory grew by {told['connects'] / 1024:,.0f}"
