@@ -106,7 +106,7 @@ class IpcClient:
             raise ValueError(f"timeout must be a number of seconds from 0, is {timeout}")
         if not spin >= 0:
             raise ValueError(f"spin must be a number of seconds from 0, is {spin}")
-        self._path = os.fspath(path)
+        self._path = os.fsdecode(path)
         self._timeout = timeout
         self._wire = wire
         self._spin = spin

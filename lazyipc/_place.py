@@ -21,7 +21,7 @@ def claimed(path: str | os.PathLike[str]) -> tuple[Place, socket.socket]:
     Raises:
         SocketInUse, SocketRefused, TransportError: as `ownership.claim` and `sockets.listen`.
     """
-    owned = ownership.claim(os.fspath(path))
+    owned = ownership.claim(os.fsdecode(path))
     try:
         return owned, sockets.listen(owned)
     except BaseException:

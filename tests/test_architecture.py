@@ -289,7 +289,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_io.status_page": {"_io.clock", "_io.fds"},
     "_io.address": set(),
     "_io.ownership": {"_io.address", "_io.fds", "_io.status_page"},
-    "_io.sockets": {"_io.address", "_io.ownership"},
+    "_io.sockets": {
+        "_io.address",
+        "_io.ownership",
+        "_io.status_page",
+    },
     "_io.activation": {
         "_io.address",
         "_io.status_page",

@@ -1250,3 +1250,20 @@ def test_a_link_that_an_interrupt_left_broken_is_not_used_again(
         link.is_broken = True
         assert client.send(Push(x=2)) == Pushed(x=2)
         assert client._link is not link
+
+
+def test_a_socket_removed_under_its_server_is_told_from_a_server_that_is_not_there(
+    serve: Serve, path: str
+) -> None:
+    serve()
+    os.unlink(path)
+    with pytest.raises(ServerNotRunning, match=rf"removed .* \(pid {os.getpid()}\) lives on"):
+        client_send(Echo(text="a"), path)
+
+
+def test_a_path_may_be_bytes(path: str) -> None:
+    name = os.fsencode(path)
+    server: IpcServer[Any] = IpcServer(name, Job)
+    with server, hosted(server, Host()):
+        assert server.path == path
+        assert client_send(Echo(text="a"), name) == "a"

@@ -207,6 +207,12 @@ def _cannot_connect(path: str, error: OSError) -> TransportError:
     if error.errno == errno.ENOENT:
         full = address.absolute(path)
         message = f"{full}: no server is running there (nothing at this path); start it first"
+        pid = _living_pid(path)
+        if pid is not None:
+            message = (
+                f"{full}: the socket was removed while its server (pid {pid}) lives on, where "
+                "nobody can reach it; restart that one"
+            )
         return ServerNotRunning(message, path=path, errno=error.errno)
     if error.errno == errno.ECONNREFUSED:
         found = _what_stands_at(path)
@@ -220,6 +226,15 @@ def _cannot_connect(path: str, error: OSError) -> TransportError:
     if error.errno == errno.ENAMETOOLONG:
         message += f"; {address.length_in_words(path)}"
     return TransportError(message, path=path, errno=error.errno)
+
+
+def _living_pid(path: str) -> int | None:
+    """The process of a server whose lock file says that it lives, or None."""
+    # Here, because most clients find their server.
+    from lazyipc._io.status_page import read_status
+
+    status = read_status(path)
+    return status.pid if status is not None and status.is_locked else None
 
 
 def _what_stands_at(path: str) -> str:
