@@ -141,10 +141,7 @@ class IpcClient:
 
         Raises: as `client_send`; LocalProtocolError after `close`.
         """
-        seconds = self._timeout
-        if seconds is None:
-            own = entry_of(command.__class__).timeout
-            seconds = DEFAULT_TIMEOUT if own is None else own
+        seconds = self._seconds_for(command)
         answer = self._over_link(Link.call, command, seconds, monotonic() + seconds)
         if isinstance(answer, Failed):
             raise answer.error

@@ -11,7 +11,7 @@ import os
 import socket
 import stat
 
-from lazyipc._io.address import PEER_CREDENTIALS, kind_of
+from lazyipc._io.address import PEER_CREDENTIALS, SOCKET_MODE, kind_of
 from lazyipc._io.status_page import StatusPage
 from lazyipc.errors import SocketRefused, TransportError
 
@@ -23,7 +23,6 @@ COUNT_DIGITS = 6
 """Nobody passes a million descriptors."""
 TAKEN = ""
 """In LISTEN_FDNAMES, a descriptor that was taken."""
-SOCKET_MODE = 0o600
 
 
 class Adopted:

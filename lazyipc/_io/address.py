@@ -22,6 +22,8 @@ from lazyipc.errors import TransportError
 IS_LINUX = sys.platform == "linux"
 PATH_LIMIT_BYTES = 107 if IS_LINUX else 103
 """sun_path has 108 bytes on Linux and 104 elsewhere, the last one a zero."""
+SOCKET_MODE = 0o600
+"""Of every socket that a server listens on, its own or another's: its user's alone."""
 PATH_MAX_BYTES = 4095
 """PATH_MAX without its zero."""
 PEER_CREDENTIALS = struct.Struct("3i")

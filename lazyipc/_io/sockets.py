@@ -16,13 +16,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lazyipc._io import address
-from lazyipc._io.address import PEER_CREDENTIALS, kind_of
+from lazyipc._io.address import PEER_CREDENTIALS, SOCKET_MODE, kind_of
 from lazyipc.errors import ReplyTimeout, ServerNotRunning, SocketRefused, TransportError
 
 if TYPE_CHECKING:
     from lazyipc._io.ownership import Ownership
 
-SOCKET_MODE = 0o600
 BACKLOG = 1024
 """Connections the kernel queues between two polls; a host may poll once in seconds."""
 
