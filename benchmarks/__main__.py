@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Iterator
 
 from benchmarks import (
+    async_client,
     bulk,
     calls,
     codec,
@@ -21,6 +22,9 @@ from benchmarks import (
     payload,
     rival_servers,
     rivals,
+    rpc,
+    rpc_idle,
+    rpc_rivals,
     stages,
 )
 from benchmarks.rounds import Row
@@ -42,6 +46,12 @@ BENCHMARKS: dict[str, Callable[[float], Iterator[Row | str]]] = {
     "extent": extent.rows,
     "rivals": rivals.rows,
     "rival-servers": rival_servers.rows,
+    "async-client": async_client.rows,
+    "rpc": rpc.round_trip,
+    "rpc-concurrent": rpc.concurrent,
+    "rpc-payload": rpc.payload,
+    "rpc-idle": rpc_idle.rows,
+    "rpc-rivals": rpc_rivals.rows,
 }
 """Each takes the seconds to measure for; it yields rows of the table, and text to go among them."""
 
@@ -57,7 +67,7 @@ FULL_SECONDS = 20.0
 """How long a row is measured; those of the codec that belong together share it."""
 
 COLUMNS = ("", "ours", "raw", "ratio", "quartiles", "aim", "")
-WIDTHS = (30, 12, 12, 8, 15, 14, 6)
+WIDTHS = (38, 12, 12, 8, 15, 14, 6)
 
 
 def main() -> None:

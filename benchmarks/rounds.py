@@ -159,8 +159,8 @@ def duration(seconds: tuple[float, ...]) -> str:
     return f"{median * 1e6:.2f} us" if median < 1e-3 else f"{median * 1e3:.2f} ms"
 
 
-def throughput_row(name: str, pair: Pair, size_bytes: int, *, at_least: float) -> Row:
-    """A row of a transfer whose aim is a share of the baseline's speed.
+def throughput_row(name: str, pair: Pair, size_bytes: int, *, at_least: float | None = None) -> Row:
+    """A row of a transfer whose aim is a share of the baseline's speed; None for no aim.
 
     Args:
         size_bytes: how many bytes one operation moves.
@@ -169,7 +169,8 @@ def throughput_row(name: str, pair: Pair, size_bytes: int, *, at_least: float) -
     ours, raw = (
         f"{size_bytes / MIB / statistics.median(s):,.0f} MiB/s" for s in (pair.ours, pair.raw)
     )
-    return Row(name, ours, raw, ratio, f"≥ {at_least:g} ×", ratio >= at_least, (low, high))
+    aim, met = ("", None) if at_least is None else (f"≥ {at_least:g} ×", ratio >= at_least)
+    return Row(name, ours, raw, ratio, aim, met, (low, high))
 
 
 def rate(seconds: tuple[float, ...]) -> str:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lazyipc import bincode as bincode
+    from lazyipc._async_client import AsyncIpcClient
     from lazyipc._check import check_schema
     from lazyipc._client import IpcClient, client_send
     from lazyipc._core.command import Command, Response
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from lazyipc._core.marks import Array, Char, Vec
     from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, I128, U8, U16, U32, U64, U128
     from lazyipc._io.runtime_dir import runtime_path
+    from lazyipc._peer import Peer
     from lazyipc._server import IpcServer
-    from lazyipc._session import Peer
     from lazyipc._stats import Stats
     from lazyipc.errors import (
+        ChildExited,
         CommandFailed,
         DecodeError,
         Disconnected,
@@ -66,6 +68,7 @@ __all__ = [
     # the server and its clients
     "IpcServer",
     "IpcClient",
+    "AsyncIpcClient",
     "client_send",
     "runtime_path",
     # messages
@@ -98,6 +101,7 @@ __all__ = [
     "SystemTime",
     "Vec",
     # errors
+    "ChildExited",
     "CommandFailed",
     "DecodeError",
     "Disconnected",
@@ -125,8 +129,9 @@ __all__ = [
 _HOMES = {
     "IpcServer": "_server",
     "Stats": "_stats",
-    "Peer": "_session",
+    "Peer": "_peer",
     "IpcClient": "_client",
+    "AsyncIpcClient": "_async_client",
     "client_send": "_client",
     "runtime_path": "_io.runtime_dir",
     "check_schema": "_check",

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.events import Rejected, Requested
+from lazyipc._core.failure import expired, remote_error_of
 from lazyipc._core.parts import Parts
 from lazyipc._log import ClientLog
-from lazyipc._session import Peer
+from lazyipc._peer import Peer
 from lazyipc._stats import Counts
 from lazyipc.errors import (
     CommandFailed,
@@ -22,7 +23,6 @@ from lazyipc.errors import (
     MessageTooLarge,
     NotPermitted,
     RemoteError,
-    ReplyTimeout,
     UnexpectedReply,
 )
 
@@ -63,7 +63,7 @@ class Attendant:
         call, command, deadline = event.call, event.command, event.deadline_ns
         if deadline is not None and now >= deadline:
             self.counts.expired += 1
-            return self._reject(session, call, _expired((now - deadline) / 1e9))
+            return self._reject(session, call, expired((now - deadline) / 1e9))
         if self._authorize is not None and not self._is_permitted(session, call, command):
             name = type(command).__name__
             self._log(logging.WARNING, "%s may not run %s", session.peer, name)
@@ -95,17 +95,14 @@ class Attendant:
 
     def _told(self, command: Any, error: BaseException) -> RemoteError:
         """What the client is told of an exception out of `process`."""
-        kind = type(error).__name__
-        if isinstance(error, CommandFailed):
-            # A subclass may have made itself otherwise than CommandFailed does.
-            message, own_kind = getattr(error, "message", None), getattr(error, "kind", None)
-            text = message if isinstance(message, str) else _text_of(error)
-            return CommandFailed(text, kind=own_kind if isinstance(own_kind, str) else kind)
+        told = remote_error_of(error)
+        if isinstance(told, CommandFailed):
+            return told
         self.counts.failed += 1
         if isinstance(error, Exception):  # what is none reaches the host, who can see it
             name = type(command).__name__
             self._log(logging.ERROR, "%s.process failed", name, kind=name, error=error)
-        return RemoteError(_text_of(error), kind=kind)
+        return told
 
     def _is_permitted(self, session: Served, call: int, command: Any) -> bool:
         assert self._authorize is not None
@@ -130,17 +127,3 @@ class Attendant:
         self.counts.too_large += isinstance(error, MessageTooLarge)
         self._log(logging.INFO, "rejected a request of %s: %s", session.peer, error)
         return 0
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as unprintable:  # noqa: BLE001 told to the client
-        return f"its text cannot be told: {type(unprintable).__name__}"
-
-
-def _expired(late_seconds: float) -> ReplyTimeout:
-    return ReplyTimeout(
-        f"its deadline had passed {late_seconds:.3f} s before its turn; it was not run",
-        started="no",
-    )

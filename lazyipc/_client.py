@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any, Literal, Self, TypeVar, overload
 
-from lazyipc._core.catalog import entry_of
+from lazyipc._calls import (
+    BARE_QUICK_ATTEMPTS,
+    BARE_REST_SECONDS,
+    checked_timeout,
+    is_made_again,
+    seconds_for,
+    trusted_uids,
+)
 from lazyipc._core.command import Processes
 from lazyipc._core.events import Failed
 from lazyipc._core.framing import BARE, Wire
@@ -22,15 +29,6 @@ from lazyipc.errors import Disconnected, IpcError, LocalProtocolError
 
 R = TypeVar("R")
 P = TypeVar("P")
-
-DEFAULT_TIMEOUT = 5.0
-"""Seconds a call may take when neither the call nor the command says otherwise."""
-
-BARE_RETRY_BYTES = 1024
-"""What the Rust crate's server reads, once; a request up to it was read whole or not at all."""
-BARE_QUICK_ATTEMPTS = 16
-"""The crate's server drops whom it finds empty-handed, a matter of microseconds; a client that
-loses so many races in a row rests a millisecond before each further one, until its deadline."""
 
 
 def client_send(
@@ -102,16 +100,13 @@ class IpcClient:
         server_uids: Iterable[int] | None = None,
         spin: float = 0.0,
     ) -> None:
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout must be a number of seconds from 0, is {timeout}")
         if not spin >= 0:
             raise ValueError(f"spin must be a number of seconds from 0, is {spin}")
         self._path = os.fsdecode(path)
-        self._timeout = timeout
+        self._timeout = checked_timeout(timeout)
         self._wire = wire
         self._spin = spin
-        uids = (os.geteuid(), 0) if server_uids is None else server_uids
-        self._server_uids = frozenset(uids)
+        self._server_uids = trusted_uids(server_uids)
         self._link: Link | None = None
         self._is_closed = False
         abandon_in_child(self, type(self)._abandon)
@@ -141,7 +136,7 @@ class IpcClient:
 
         Raises: as `client_send`; LocalProtocolError after `close`.
         """
-        seconds = self._seconds_for(command)
+        seconds = seconds_for(command, self._timeout)
         answer = self._over_link(Link.call, command, seconds, monotonic() + seconds)
         if isinstance(answer, Failed):
             raise answer.error
@@ -175,7 +170,7 @@ class IpcClient:
         batch = list(commands)
         if not batch:
             return []
-        seconds = max(map(self._seconds_for, batch))
+        seconds = max(seconds_for(command, self._timeout) for command in batch)
         deadline = monotonic() + seconds
         if self._wire is BARE:
             responses, failures = self._send_each(batch, seconds, deadline)
@@ -205,12 +200,6 @@ class IpcClient:
                 responses[position] = answer.value
         return responses, failures
 
-    def _seconds_for(self, command: Any) -> float:
-        if self._timeout is not None:
-            return self._timeout
-        own = entry_of(command.__class__).timeout
-        return DEFAULT_TIMEOUT if own is None else own
-
     def _over_link(
         self,
         step: Callable[[Link, P, float, float], R],
@@ -234,12 +223,11 @@ class IpcClient:
                 return step(link, sent, seconds, deadline)
             except Disconnected as error:
                 # Never read by the server, so sending it again cannot run it twice.
-                is_bare = self._wire is BARE
-                again = link.request_bytes <= BARE_RETRY_BYTES if is_bare else kept is not None
+                again = is_made_again(self._wire, link.request_bytes, is_kept=kept is not None)
                 if error.started != "no" or not again or monotonic() >= deadline:
                     raise
                 if attempt > BARE_QUICK_ATTEMPTS:
-                    select.poll().poll(1)
+                    select.poll().poll(BARE_REST_SECONDS * 1000)
             finally:
                 if link.is_broken or self._wire is BARE:
                     self._disconnect()

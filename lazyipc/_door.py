@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from lazyipc._io import sockets
 from lazyipc._io.poller import READ, EpollPoller, SelectorPoller
 from lazyipc._log import ClientLog
-from lazyipc._session import Peer
+from lazyipc._peer import Peer
 from lazyipc._stats import Counts
 
 REST_NS = 1_000_000_000

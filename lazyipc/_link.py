@@ -11,12 +11,13 @@ import itertools
 import select
 import socket
 from collections.abc import Iterator, Sequence
-from time import monotonic, monotonic_ns
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
+from lazyipc._calls import in_ns
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed, Responded
-from lazyipc._core.framing import BARE, FRAMED, NEVER_NS, Wire
+from lazyipc._core.framing import BARE, FRAMED, Wire
 from lazyipc._core.parts import MOST_PIECES, QUEUE_BYTES, Parts, pass_written, views
 from lazyipc._io import sockets
 from lazyipc._io.clock import clock_identity
@@ -31,6 +32,9 @@ from lazyipc.errors import (
     ReplyTimeout,
     Started,
 )
+
+if TYPE_CHECKING:
+    from lazyipc._silence import Silence
 
 BATCH_BYTES = 65536
 """How much of a batch is written at once: enough to save system calls, little enough that the
@@ -82,7 +86,7 @@ class Link:
             try:
                 self._socket = sockets.connect(self._path, deadline, self._server_uids)
             except ReplyTimeout as error:
-                told = self._no_reply(seconds, deadline)
+                told = self._silence().told(seconds, deadline, "no")
                 if isinstance(told, HostBusy):
                     raise told from error
                 raise
@@ -95,7 +99,7 @@ class Link:
         connection = self._connection
         self.is_broken = True  # until the stream is known to be whole again
         try:
-            data = connection.request(call, command, *_in_ns(seconds, deadline))
+            data = connection.request(call, command, *in_ns(seconds, deadline))
         except IpcError:
             self.is_broken = False
             raise
@@ -125,11 +129,14 @@ class Link:
             sleep = _milliseconds(deadline - monotonic())
             if not sleep:
                 connection.forget(call)
-                if not sockets.is_unread(connected):
+                silence = self._silence()
+                if not silence.is_unread:
                     self._started = "unknown"
                     self.is_broken = connection.wire is not FRAMED
-                # else it is closed, and what a closed client asked for is not run
-                raise self._no_reply(seconds, deadline, is_sent=True)
+                # Else it is closed, and what a closed client asked for is not run; but the crate's
+                # server would still read, and run, what was left.
+                otherwise: Started = "unknown" if connection.wire is BARE else self._started
+                raise silence.told(seconds, deadline, self._started, otherwise)
         self.is_broken = False
         return answer
 
@@ -197,7 +204,7 @@ class Link:
         responses: list[Any],
         failures: dict[int, IpcError],
     ) -> None:
-        pieces = self._pieces(first, commands, _in_ns(seconds, deadline), failures)
+        pieces = self._pieces(first, commands, in_ns(seconds, deadline), failures)
         connected = self._connected(seconds, deadline)
         unsent = memoryview(next(pieces, b""))
         while unsent or self._connection.open_count:
@@ -273,11 +280,8 @@ class Link:
 
     def _unwritable(self, connected: socket.socket, error: OSError) -> Disconnected:
         """A server that ends a connection says why, if it can, before it closes: then that."""
-        try:
-            while data := connected.recv(RECEIVE_BYTES):
-                self._connection.receive_data(data)
-        except OSError:
-            pass  # the first error is the one to tell
+        for data in sockets.rest_of(connected):
+            self._connection.receive_data(data)
         while self._connection.next_event() is not None:
             pass
         return self._ended(error)
@@ -312,24 +316,15 @@ class Link:
             connection.received(count)
         return connection.next_event()
 
-    def _no_reply(self, seconds: float, deadline: float, *, is_sent: bool = False) -> ReplyTimeout:
+    def _no_reply(self, seconds: float, deadline: float) -> ReplyTimeout:
         """The time is over: what is known of the server, and of what it was sent."""
-        # Here, because most calls are answered in time.
-        from lazyipc import _verdict
-        from lazyipc._io.status_page import read_status
+        return self._silence().told(seconds, deadline, self._started)
 
-        status, pid = None, 0
-        if self._socket is None or sockets.is_unread(self._socket):
-            status = read_status(self._path, self._server_uids)
-        if self._socket is not None and status is not None:
-            pid = sockets.credentials_of(self._socket)[0]
-        began_ns = int((deadline - seconds) * 1e9)
-        if not _verdict.has_not_polled(status, began_ns, pid, self._started):
-            status = None
-            if is_sent and self._connection.wire is BARE:
-                # The crate's server would still read, and run, what a closed client left.
-                self._started = "unknown"
-        return _verdict.no_reply(self._path, seconds, self._started, status, monotonic_ns())
+    def _silence(self) -> Silence:
+        # Here, because most calls are answered in time.
+        from lazyipc._silence import Silence
+
+        return Silence(self._path, self._server_uids, self._socket)
 
     def _ended(self, error: OSError | None) -> Disconnected:
         """The connection is gone. A reset, or a broken pipe, means our bytes were never read."""
@@ -337,14 +332,6 @@ class Link:
 
         number = None if error is None else error.errno
         return _verdict.ended(self._path, self._started, number or errno.ECONNRESET)
-
-
-def _in_ns(seconds: float, deadline: float) -> tuple[int | None, int | None]:
-    """A deadline as it travels: the instant, and the time left; what has no number is never."""
-    deadline_ns = deadline * 1e9
-    if deadline_ns >= NEVER_NS:
-        return None, None
-    return int(deadline_ns), int(seconds * 1e9)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -21,7 +21,8 @@ from lazyipc._core.limits import ENVELOPE_BYTES, Limits, in_ns
 from lazyipc._door import Door
 from lazyipc._io.poller import HANGUP, READ, WRITE, EpollPoller, Ready, SelectorPoller
 from lazyipc._log import ClientLog
-from lazyipc._session import Peer, Session
+from lazyipc._peer import Peer
+from lazyipc._session import Session
 from lazyipc._stats import Counts
 from lazyipc.errors import MessageTooLarge, RemoteProtocolError
 

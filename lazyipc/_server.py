@@ -28,9 +28,9 @@ from lazyipc._io.fds import Closers, OwnedFd, abandon_in_child
 from lazyipc._io.poller import READ
 from lazyipc._log import ClientLog
 from lazyipc._misuse import raise_closed, raise_forked, raise_reentered
+from lazyipc._peer import Peer
 from lazyipc._place import Place, adopted, claimed
 from lazyipc._rota import Rota
-from lazyipc._session import Peer
 from lazyipc._stats import Counts, Stats
 from lazyipc.errors import TransportError
 

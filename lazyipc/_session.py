@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import NamedTuple
 
 from lazyipc._core.connection.server import ServerConnection
-from lazyipc._core.framing import Wire
 from lazyipc._core.parts import (
     LARGE_BYTES,
     MOST_PIECES,
@@ -21,23 +19,7 @@ from lazyipc._core.parts import (
 )
 from lazyipc._io.poller import READ, WRITE, EpollPoller, SelectorPoller
 from lazyipc._io.sockets import NO_WAIT, RECEIVE_BYTES, SEND_FLAGS
-
-
-class Peer(NamedTuple):
-    """A client as the kernel and its first bytes tell of it.
-
-    >>> Peer(pid=1, uid=0, gid=0).wire is None
-    True
-    """
-
-    pid: int
-    uid: int
-    gid: int
-    wire: Wire | None = None
-    """What it speaks; None until it has spoken."""
-
-    def __str__(self) -> str:
-        return f"pid {self.pid}, uid {self.uid}"
+from lazyipc._peer import Peer
 
 
 class Session:

@@ -12,6 +12,7 @@ Started = Literal["no", "yes", "unknown"]
 """Whether a command had begun to run when its call failed."""
 
 __all__ = [
+    "ChildExited",
     "CommandFailed",
     "DecodeError",
     "Disconnected",
@@ -197,6 +198,30 @@ class Disconnected(TransportError):
     ) -> None:
         super().__init__(message, path=path, errno=errno)
         self.started = started
+
+
+class ChildExited(TransportError):
+    """A child process ended before it was connected.
+
+    Args:
+        message: which child, how it ended, and its last words.
+        path: the program.
+        returncode: its exit status, or minus the number of the signal that killed it.
+        stderr_tail: the last lines it wrote to its stderr.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        errno: int | None = None,
+        returncode: int,
+        stderr_tail: str = "",
+    ) -> None:
+        super().__init__(message, path=path, errno=errno)
+        self.returncode = returncode
+        self.stderr_tail = stderr_tail
 
 
 class ReplyTimeout(IpcError, TimeoutError):

@@ -153,6 +153,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.schema",
         "_core.shape",
     },
+    "_core.messages": {
+        "_core.catalog",
+        "_core.command",
+        "_core.compiled",
+        "_core.family",
+        "_core.schema",
+        "_core.shape",
+    },
     "_core.json_form.rule": {"_core.shape"},
     "_core.json_form.atoms": {"_core.json_form.rule", "_core.scalars", "_core.shape"},
     "_core.json_form.containers": {
@@ -281,6 +289,65 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.parts",
         "_core.schema",
     },
+    "_core.connection.hello": {"_core.messages", "_core.record"},
+    "_core.connection.comparison": {
+        "_core.connection.hello",
+        "_core.messages",
+        "_core.record",
+        "_core.schema",
+    },
+    "_core.connection.handshake": {
+        "_core.connection.comparison",
+        "_core.connection.hello",
+        "_core.framing",
+        "_core.messages",
+    },
+    "_core.connection.ending": {
+        "_core.catalog",
+        "_core.connection.comparison",
+        "_core.connection.handshake",
+        "_core.failure",
+        "_core.framing",
+        "_core.messages",
+    },
+    "_core.connection.incoming": {"_core.catalog", "_core.connection.ending", "_core.framing"},
+    "_core.connection.outgoing": {
+        "_core.catalog",
+        "_core.codec",
+        "_core.connection.ending",
+        "_core.connection.hello",
+        "_core.events",
+        "_core.framing",
+        "_core.messages",
+        "_core.parts",
+        "_core.schema",
+    },
+    "_core.connection.control": {
+        "_core.connection.ending",
+        "_core.connection.handshake",
+        "_core.connection.hello",
+        "_core.connection.incoming",
+        "_core.connection.outgoing",
+        "_core.events",
+        "_core.framing",
+        "_core.messages",
+        "_core.schema",
+    },
+    "_core.connection.peer": {
+        "_core.catalog",
+        "_core.codec",
+        "_core.connection.control",
+        "_core.connection.ending",
+        "_core.connection.handshake",
+        "_core.connection.hello",
+        "_core.connection.incoming",
+        "_core.connection.outgoing",
+        "_core.events",
+        "_core.framing",
+        "_core.messages",
+        "_core.parts",
+        "_core.schema",
+    },
     "_core.connection": set(),
     # system calls
     "_io.clock": set(),
@@ -302,14 +369,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.address",
         "_io.status_page",
     },
+    "_io.private_dir": {"_io.ownership", "_io.runtime_dir", "_io.status_page"},
+    "_io.ancestry": set(),
+    "_io.child": {"_io.fds"},
     # the server
     "_stats": set(),
     "_session": {
         "_core.connection.server",
-        "_core.framing",
         "_core.parts",
         "_io.poller",
         "_io.sockets",
+        "_peer",
     },
     "_log": {"_stats"},
     "_misuse": set(),
@@ -317,12 +387,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_attendant": {
         "_core.connection.server",
         "_core.events",
+        "_core.failure",
         "_core.parts",
         "_log",
-        "_session",
+        "_peer",
         "_stats",
     },
-    "_door": {"_io.poller", "_io.sockets", "_log", "_session", "_stats"},
+    "_door": {
+        "_io.poller",
+        "_io.sockets",
+        "_log",
+        "_peer",
+        "_stats",
+    },
     "_rota": {
         "_core.connection.server",
         "_core.events",
@@ -331,6 +408,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_door",
         "_io.poller",
         "_log",
+        "_peer",
         "_session",
         "_stats",
     },
@@ -348,30 +426,61 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.sockets",
         "_log",
         "_misuse",
+        "_peer",
         "_place",
         "_rota",
-        "_session",
         "_stats",
     },
+    # bytes and moments in an event loop
+    "_aio.alarm": set(),
+    "_aio.connecting": {"_io.sockets"},
+    "_aio.stream": {"_core.parts"},
     # the client
+    "_calls": {"_core.catalog", "_core.framing"},
     "_verdict": {"_io.status_page"},
+    "_silence": {"_io.sockets", "_io.status_page", "_verdict"},
     "_link": {
+        "_calls",
         "_core.connection.client",
         "_core.events",
         "_core.framing",
         "_core.parts",
         "_io.clock",
         "_io.sockets",
-        "_io.status_page",
+        "_silence",
         "_verdict",
     },
     "_client": {
-        "_core.catalog",
+        "_calls",
         "_core.command",
         "_core.events",
         "_core.framing",
         "_io.fds",
         "_link",
+    },
+    "_async_calls": {"_core.connection.client", "_core.events"},
+    "_async_link": {
+        "_aio.alarm",
+        "_aio.connecting",
+        "_aio.stream",
+        "_async_calls",
+        "_calls",
+        "_core.connection.client",
+        "_core.events",
+        "_core.framing",
+        "_io.clock",
+        "_io.sockets",
+        "_silence",
+        "_verdict",
+    },
+    "_async_client": {
+        "_async_calls",
+        "_async_link",
+        "_calls",
+        "_core.command",
+        "_core.events",
+        "_core.framing",
+        "_io.fds",
     },
     # the schema lock
     "_core.lock.pinned": {"_core.catalog", "_core.command", "_core.family", "_core.schema"},
@@ -388,7 +497,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "testing._joined_client",
     },
     "testing._caller": {
-        "_client",
+        "_calls",
         "_core.catalog",
         "_core.connection.client",
         "_core.events",
@@ -396,7 +505,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.limits",
         "_verdict",
     },
-    "testing._kernel": {"_io.poller", "_session", "_stats", "testing._caller"},
+    "testing._kernel": {
+        "_io.poller",
+        "_peer",
+        "_stats",
+        "testing._caller",
+    },
     "testing._memory": {
         "_attendant",
         "_core.catalog",
@@ -408,8 +522,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.status_page",
         "_log",
         "_misuse",
+        "_peer",
         "_rota",
-        "_session",
         "_stats",
         "testing._caller",
         "testing._kernel",
@@ -417,7 +531,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing._course": {
         "_core.framing",
         "_core.limits",
-        "_session",
+        "_peer",
         "_verdict",
         "testing._caller",
         "testing._kernel",
@@ -426,7 +540,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing._joined_client": {
         "_core.command",
         "_core.framing",
-        "_session",
+        "_peer",
         "testing._caller",
         "testing._course",
         "testing._kernel",
@@ -436,7 +550,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.command",
         "_core.framing",
         "_core.limits",
-        "_session",
+        "_peer",
         "_stats",
         "testing._caller",
         "testing._course",
@@ -457,6 +571,144 @@ MAY_IMPORT: dict[str, set[str]] = {
         "testing._caller",
     },
     "testing.fixtures": {"testing._hosted"},
+    # rpc: a key, and a child that is started
+    "rpc._key": set(),
+    "rpc._parent": {"rpc._key"},
+    "rpc._watch": {"_io.child", "_log"},
+    "rpc._meeting": {
+        "_io.ancestry",
+        "_io.child",
+        "_io.fds",
+        "_io.private_dir",
+        "_io.sockets",
+        "_log",
+        "_peer",
+        "_stats",
+        "rpc._key",
+        "rpc._parent",
+    },
+    "rpc._process": {
+        "_core.connection.hello",
+        "_io.child",
+        "_peer",
+        "rpc._conversation",
+        "rpc._crew",
+        "rpc._limits",
+        "rpc._meeting",
+        "rpc._opening",
+        "rpc._parent",
+        "rpc._peer",
+        "rpc._side",
+        "rpc._watch",
+    },
+    "_peer": {"_core.framing"},
+    "rpc": {
+        "_core.connection.hello",
+        "rpc._client",
+        "rpc._key",
+        "rpc._limits",
+        "rpc._peer",
+        "rpc._process",
+        "rpc._reply",
+        "rpc._server",
+        "rpc._status",
+    },
+    "rpc._client": {
+        "_aio.connecting",
+        "_calls",
+        "_core.connection.hello",
+        "_io.sockets",
+        "_peer",
+        "rpc._crew",
+        "rpc._key",
+        "rpc._limits",
+        "rpc._opening",
+        "rpc._parent",
+        "rpc._peer",
+        "rpc._side",
+    },
+    "rpc._conversation": {
+        "_aio.alarm",
+        "_aio.stream",
+        "_core.connection.hello",
+        "_core.connection.peer",
+        "_core.events",
+        "_io.fds",
+        "_log",
+        "rpc._crew",
+        "rpc._endings",
+        "rpc._inbox",
+        "rpc._outbox",
+        "rpc._reply",
+        "rpc._status",
+    },
+    "rpc._crew": {"_core.messages"},
+    "rpc._inbox": {
+        "_aio.stream",
+        "_core.connection.peer",
+        "_core.events",
+        "_core.failure",
+        "_core.parts",
+        "_log",
+        "rpc._crew",
+    },
+    "rpc._limits": {"_aio.stream", "_core.codec"},
+    "rpc._opening": set(),
+    "rpc._outbox": {
+        "_aio.alarm",
+        "_aio.stream",
+        "_calls",
+        "_core.connection.outgoing",
+        "_core.connection.peer",
+        "_core.parts",
+        "rpc._reply",
+    },
+    "rpc._peer": {
+        "_core.command",
+        "_core.connection.hello",
+        "_peer",
+        "rpc._conversation",
+        "rpc._crew",
+        "rpc._reply",
+        "rpc._status",
+    },
+    "rpc._reception": {
+        "_io.fds",
+        "_io.private_dir",
+        "_io.sockets",
+        "_log",
+        "_peer",
+        "_place",
+        "_stats",
+        "rpc._conversation",
+        "rpc._key",
+        "rpc._peer",
+        "rpc._side",
+    },
+    "rpc._reply": {"rpc._crew"},
+    "rpc._server": {
+        "_calls",
+        "_core.connection.hello",
+        "rpc._key",
+        "rpc._limits",
+        "rpc._peer",
+        "rpc._reception",
+        "rpc._side",
+        "rpc._status",
+    },
+    "rpc._side": {
+        "_core.connection.hello",
+        "_core.connection.peer",
+        "_core.messages",
+        "_io.clock",
+        "_log",
+        "_stats",
+        "rpc._conversation",
+        "rpc._crew",
+        "rpc._limits",
+    },
+    "rpc._status": {"_core.record"},
+    "rpc._endings": set(),
     # the codec by itself
     "bincode": {
         "_core.codec",
@@ -474,14 +726,19 @@ SERVER = {
     "_server",
     "_attendant",
     "_door",
-    "_log",
     "_misuse",
-    "_place",
     "_rota",
     "_session",
-    "_stats",
 }
-CLIENT = {"_client", "_link", "_verdict"}
+CLIENT = {
+    "_async_calls",
+    "_async_client",
+    "_async_link",
+    "_client",
+    "_link",
+    "_silence",
+    "_verdict",
+}
 
 IMPURE = {
     "asyncio", "contextvars", "datetime", "fcntl", "io", "logging", "mmap", "multiprocessing", "os",
@@ -554,7 +811,7 @@ def modules_in(folder: str) -> list[str]:
 
 # The arrows --------------------------------------------------------------------------------------
 
-EMPTY = {"_core", "_io"}
+EMPTY = {"_aio", "_core", "_io"}
 """Packages with nothing but a docstring."""
 
 
@@ -612,7 +869,7 @@ def test_poller_and_clock_know_nothing_of_ours_but_errors() -> None:
 
 
 def test_drivers_never_import_each_other() -> None:
-    drivers = [SERVER, CLIENT, {"bincode"}]
+    drivers = [SERVER, CLIENT, set(modules_in("rpc")), {"bincode"}]
     for driver in drivers:
         others = set().union(*drivers) - driver
         for module in driver:
@@ -670,9 +927,11 @@ def test_numpy_is_imported_by_what_lays_out_its_arrays_and_nowhere_else() -> Non
 
 def test_no_thread_no_loop_no_pickle() -> None:
     # A test's code may block in a call, and then somebody else must poll; see docs/testing.md.
-    threaded = {"testing._hosted": {"threading"}}
+    may = {"testing._hosted": {"threading"}}
+    looped = (module for module in sources() if module.startswith(("_aio", "_async_", "rpc")))
+    may.update({module: {"asyncio"} for module in looped})
     for module in sources():
-        assert not (foreign_imports(module) - threaded.get(module, set())) & {
+        assert not (foreign_imports(module) - may.get(module, set())) & {
             "asyncio", "concurrent", "marshal", "multiprocessing", "pickle", "shelve", "threading",
         }  # fmt: skip
 

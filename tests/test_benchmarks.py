@@ -30,6 +30,25 @@ def test_hostile_clients() -> None:
     assert "the machine's own pauses" in told
 
 
+def test_calls_between_asyncio_programs() -> None:
+    told = _run("--only", "rpc", "rpc-concurrent", "async-client")
+    for row in ("rpc, handler, asyncio, 1 core", "1,000 sends, process", "AsyncIpcClient, asyncio"):
+        assert row in told
+
+
+def test_payloads_and_idle_peers() -> None:
+    told = _run("--only", "rpc-payload", "rpc-idle")
+    assert "rpc, 16 MiB, asyncio, 1 core" in told
+    assert "200 idle peers, asyncio" in told
+    assert "aim: no more than that, met" in told
+
+
+def test_rivals_of_rpc() -> None:
+    told = _run("--only", "rpc-rivals")
+    for row in ("rpc, grpc.aio", "rpc, zerorpc", "rpc, Pyro5, executor"):
+        assert row in told
+
+
 def test_the_profile_of_a_round_trip() -> None:
     told = _run("--profile", "round-trip")
     assert "client decode" in told

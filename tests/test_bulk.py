@@ -14,7 +14,8 @@ from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.framing import HEADER
 from lazyipc._core.parts import LARGE_BYTES, Parts
 from lazyipc._io.poller import READ, WRITE, EpollPoller
-from lazyipc._session import Peer, Session
+from lazyipc._peer import Peer
+from lazyipc._session import Session
 from tests.conftest import Connect, Serve, patient
 from tests.harness import (
     Echo,

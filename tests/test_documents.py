@@ -46,12 +46,12 @@ def test_the_readme_shows_the_demo_as_it_is(demo_output: str) -> None:
 
 def test_the_readme_programs_run(tmp_path: Path) -> None:
     programs = readme_programs()
-    assert set(programs) == {"commands.py", "train.py", "steer.py"}
+    assert set(programs) == {"commands.py", "train.py", "steer.py", "sweep.py"}
     for name, source in programs.items():
         (tmp_path / name).write_text(source)
     with subprocess.Popen([sys.executable, "-u", "train.py"], cwd=tmp_path) as host:
         try:
-            steer = "import os\nwhile not os.path.exists('train.sock'): pass\nimport steer\n"
+            steer = "import os\nwhile not os.path.exists('train.sock'): pass\nimport sweep, steer\n"
             done = subprocess.run(
                 [sys.executable, "-c", steer],
                 cwd=tmp_path,
@@ -63,7 +63,8 @@ def test_the_readme_programs_run(tmp_path: Path) -> None:
             assert host.wait(timeout=10) == 0
         finally:
             host.kill()
-    told = done.stdout.splitlines()
+    swept, told = done.stdout.splitlines()[:3], done.stdout.splitlines()[3:]
+    assert swept == ["rates [0.1, 0.2]", "rate 0.3", "rate 0.4"]
     assert re.fullmatch(r"at step \d+ with rate 0\.0001", told[0])
     assert told[1] == "refused: a learning rate of 7.0 makes no sense"
     assert not (tmp_path / "train.sock").exists()
@@ -73,7 +74,16 @@ def test_the_readme_programs_satisfy_a_type_checker(tmp_path: Path) -> None:
     for name, source in readme_programs().items():
         (tmp_path / name).write_text(source)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "commands.py", "train.py", "steer.py"],
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "commands.py",
+            "train.py",
+            "steer.py",
+            "sweep.py",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -20,6 +20,7 @@ ERRORS = [
     errors.SocketInUse("taken", path="/s", errno=98, pid=7),
     errors.SocketRefused("a file", path="/s"),
     errors.Disconnected("gone", path="/s", errno=104, started="no"),
+    errors.ChildExited("gone", path="/bin/x", returncode=-9, stderr_tail="last words"),
     errors.ReplyTimeout("late", started="unknown"),
     errors.HostBusy("busy", last_poll_seconds=12.5, interval=20.0),
     errors.HostBusy("busy", last_poll_seconds=0.5, interval=None, started="unknown"),

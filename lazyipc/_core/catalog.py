@@ -13,8 +13,13 @@ from pydantic import BaseModel
 
 from lazyipc._core import schema
 from lazyipc._core import shape as shapes
-from lazyipc._core.codec import Codec
-from lazyipc._core.command import command_models, common_response, response_type
+from lazyipc._core.codec import DEFAULT_ELEMENTS, MAX_DEPTH, Codec
+from lazyipc._core.command import (
+    check_not_async,
+    command_models,
+    common_response,
+    response_type,
+)
 from lazyipc._core.compiled import codec_of, structure_codec
 from lazyipc._core.family import Family, Generation, family_of, takes_the_place_of
 from lazyipc._core.framing import Wire
@@ -31,22 +36,23 @@ class Reply:
     A declared root lets a reply be any variant of its family, so a new variant breaks nobody.
     """
 
-    __slots__ = ("_by_fingerprint", "_by_model", "description", "fingerprint", "only")
+    __slots__ = ("by_fingerprint", "by_model", "description", "fingerprint", "only")
 
     def __init__(self, annotation: Any) -> None:
         family = family_of(annotation)
         self.only: Codec[Any] | None = None
         """Of the one type that replies have, where there is but one; with its fingerprint."""
         self.fingerprint = b""
-        self._by_model: dict[type, tuple[bytes, Codec[Any]]] = {}
-        self._by_fingerprint: dict[bytes, Codec[Any]] = {}
+        self.by_model: dict[type, tuple[bytes, Codec[Any]]] = {}
+        """Of each of several types, its fingerprint and its codec."""
+        self.by_fingerprint: dict[bytes, Codec[Any]] = {}
         if family is not None and family.root is annotation and family.variants:
             self.description: schema.Description = ["family", family.name]
             for variant in family.seal():
                 codec = structure_codec(variant.model)
                 print_ = schema.fingerprint(_response_description(codec.shape))
-                self._by_model[variant.model] = print_, codec
-                self._by_fingerprint[print_] = codec
+                self.by_model[variant.model] = print_, codec
+                self.by_fingerprint[print_] = codec
             return
         self.only = codec = codec_of(annotation)
         if family is not None:
@@ -57,15 +63,32 @@ class Reply:
             full = ["type", self.description]
         self.fingerprint = schema.fingerprint(full)
 
+    @classmethod
+    def any_of(cls, name: str, messages: dict[type, tuple[bytes, Codec[Any]]]) -> Reply:
+        """Replies that are messages themselves, of a set of that name, by their classes."""
+        reply = cls.__new__(cls)
+        reply.only, reply.fingerprint, reply.description = None, b"", ["family", name]
+        if len(messages) == 1:
+            ((reply.fingerprint, reply.only),) = messages.values()
+        reply.by_model = messages
+        reply.by_fingerprint = dict(messages.values())
+        return reply
+
     @property
     def codecs(self) -> list[Codec[Any]]:
         """Of each type that replies may have."""
-        return [self.only] if self.only is not None else list(self._by_fingerprint.values())
+        return [self.only] if self.only is not None else list(self.by_fingerprint.values())
 
     @property
     def is_of_family(self) -> bool:
         """Whether replies are variants of a Response family, known by their names."""
         return self.description[0] in ("response", "family")
+
+    @property
+    def variants(self) -> list[list[Any]]:
+        """Name and fields of each variant, where replies are of a family by its root."""
+        codecs = self.by_fingerprint.values()
+        return [list(_response_description(codec.shape)[1:]) for codec in codecs]
 
     def encode(self, value: Any) -> tuple[bytes, bytes]:
         """The reply's fingerprint and bytes.
@@ -73,22 +96,36 @@ class Reply:
         Raises:
             EncodeError: the value is not of the declared type.
         """
+        fingerprint, codec = self.codec_for(value.__class__)
+        return fingerprint, codec.encode(value)
+
+    def codec_for(self, model: type) -> tuple[bytes, Codec[Any]]:
+        """The fingerprint and the codec of a reply of this class.
+
+        Raises:
+            EncodeError: the class is none of those declared.
+        """
         if self.only is not None:
-            return self.fingerprint, self.only.encode(value)
-        model = value.__class__
-        found = self._by_model.get(model)
+            return self.fingerprint, self.only
+        found = self.by_model.get(model)
         if found is None:
             found = next(
-                (self._by_model[old] for old in self._by_model if takes_the_place_of(model, old)),
+                (self.by_model[old] for old in self.by_model if takes_the_place_of(model, old)),
                 None,
             )
         if found is None:
-            names = ", ".join(known.__qualname__ for known in self._by_model)
+            names = ", ".join(known.__qualname__ for known in self.by_model)
             raise EncodeError(f"{model.__qualname__} given, one of {names} declared")
-        return found[0], found[1].encode(value)
+        return found
 
     def decode(
-        self, fingerprint: bytes, data: bytes | bytearray | memoryview, start: int, end: int
+        self,
+        fingerprint: bytes,
+        data: bytes | bytearray | memoryview,
+        start: int,
+        end: int,
+        elements: int = DEFAULT_ELEMENTS,
+        depth: int = MAX_DEPTH,
     ) -> Any:
         """The reply's value.
 
@@ -97,14 +134,14 @@ class Reply:
             DecodeError: the bytes are no such value.
         """
         if fingerprint == self.fingerprint and self.only is not None:
-            return self.only.decode(data, start, end)
-        codec = self._by_fingerprint.get(fingerprint)
+            return self.only.decode(data, start, end, elements, depth)
+        codec = self.by_fingerprint.get(fingerprint)
         if codec is None:
             raise SchemaMismatch(
                 f"the reply has fingerprint {fingerprint.hex()}, which is no "
                 f"{schema.text_of(self.description)} as it is described here; the command did run"
             )
-        return codec.decode(data, start, end)
+        return codec.decode(data, start, end, elements, depth)
 
 
 def _response_description(shape: shapes.Shape) -> schema.Description:
@@ -148,18 +185,25 @@ def _make_entry(model: type) -> Entry:
     if not issubclass(model, BaseModel):
         raise SchemaError(f"{model.__qualname__} is not a model; derive commands from Command")
     family = family_of(model)
-    timeout = None
     if family is not None:
         family.seal()
-        variant = family.variant_of(model)
-        timeout = family.timeout if variant is None or variant.timeout is None else variant.timeout
-    reply = Reply(response_type(model))
+    reply = Reply(response_type(model, may_be_async=True))
     codec = structure_codec(model)
     assert isinstance(codec.shape, shapes.Structure)
     name, fields = codec.shape.name, schema.fields_of(codec.shape)
     description: list[Any] = ["command", name, fields, reply.description]
     fingerprint = schema.fingerprint(description)
+    timeout = timeout_of(model)
     return Entry(model, name, description, fingerprint, codec, reply, timeout, Generation.number)
+
+
+def timeout_of(model: type) -> float | None:
+    """Seconds that a class, or its root, says its reply is waited for; None for neither."""
+    family = family_of(model)
+    if family is None:
+        return None
+    variant = family.variant_of(model)
+    return family.timeout if variant is None or variant.timeout is None else variant.timeout
 
 
 class BarePair(Value):
@@ -201,6 +245,8 @@ class Catalog:
 
     def __init__(self, command: type) -> None:
         models = command_models(command)
+        for model in models:
+            check_not_async(model)
         self.command = command
         self.is_untagged = models == [command]
         self.by_fingerprint = {entry.fingerprint: entry for entry in map(entry_of, models)}

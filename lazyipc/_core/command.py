@@ -109,8 +109,29 @@ def command_models(command: type) -> list[type[BaseModel]]:
     return [variant.model for variant in family.seal()]
 
 
-def response_type(model: type) -> Any:
+def has_process(model: type) -> bool:
+    """Whether a class has, or inherits, something by the name of `process`."""
+    return inspect.getattr_static(model, "process", None) is not None
+
+
+def check_not_async(model: type) -> None:
+    """See that `process` of a command answers when it is called.
+
+    Raises:
+        SchemaError: it is async.
+    """
+    process: Any = getattr(model, "process", None)
+    if inspect.iscoroutinefunction(process) or inspect.isasyncgenfunction(process):
+        raise SchemaError(
+            f"{model.__qualname__}.process is async; a lazy server calls it and needs its answer"
+        )
+
+
+def response_type(model: type, *, may_be_async: bool = False) -> Any:
     """What `process` of a command declares to return; nothing else of its signature is resolved.
+
+    Args:
+        may_be_async: `process` may be a coroutine function, as an asyncio peer takes it.
 
     Raises:
         SchemaError: no `process`, not one plain function of (self, context), no return
@@ -120,9 +141,9 @@ def response_type(model: type) -> Any:
     process: Any = getattr(model, "process", None)
     if not inspect.isfunction(inspect.getattr_static(model, "process", None)):
         raise SchemaError(f"{name} has no method process(self, context)")
-    if inspect.iscoroutinefunction(process) or inspect.isasyncgenfunction(process):
-        raise SchemaError(f"{name}.process is async; a lazy server calls it and needs its answer")
-    if inspect.isgeneratorfunction(process):
+    if not may_be_async:
+        check_not_async(model)
+    if inspect.isgeneratorfunction(process) or inspect.isasyncgenfunction(process):
         raise SchemaError(f"{name}.process yields; it must return its response")
     try:
         inspect.signature(process).bind("self", "context")

@@ -1,4 +1,4 @@
-"""What a connection tells its driver: the steps of calls.
+"""What a connection tells its driver: the steps of calls, and of a peer's connection.
 
 Never changed once made, yet not frozen, and made by an `__init__` of their own: a connection makes
 one for each message.
@@ -62,3 +62,49 @@ class Failed(Record):
     def __init__(self, call: int, error: IpcError) -> None:
         self.call = call
         self.error = error
+
+
+class Opened(Record):
+    """To a peer: the handshake is over; messages may be sent.
+
+    Args:
+        schema: how the two schemas compare, a SchemaStatus.
+    """
+
+    schema: Any
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+
+
+class Notified(Record):
+    """To a peer: a message came that gets no reply; finish its call when it was handled."""
+
+    call: int
+    message: Any
+
+    def __init__(self, call: int, message: Any) -> None:
+        self.call = call
+        self.message = message
+
+
+class Finished(Record):
+    """To a peer: a call of ours is over, without a reply or with one that nobody waits for."""
+
+    call: int
+
+    def __init__(self, call: int) -> None:
+        self.call = call
+
+
+class Cancelled(Record):
+    """To a peer: the other side no longer wants a call that is open here; end it all the same."""
+
+    call: int
+
+    def __init__(self, call: int) -> None:
+        self.call = call
+
+
+class PeerLeft(Record):
+    """To a peer: the other side said goodbye; nothing more comes from it."""

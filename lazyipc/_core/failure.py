@@ -90,6 +90,32 @@ def failure_of(error: BaseException) -> Failure:
     return _failure(REMOTE_ERROR, kind, str(error))
 
 
+def remote_error_of(error: BaseException) -> RemoteError:
+    """What a peer is told of an exception that its message caused: expected, or not."""
+    kind = type(error).__name__
+    if isinstance(error, CommandFailed):
+        # A subclass may have made itself otherwise than CommandFailed does.
+        message, own_kind = getattr(error, "message", None), getattr(error, "kind", None)
+        text = message if isinstance(message, str) else _text_of(error)
+        return CommandFailed(text, kind=own_kind if isinstance(own_kind, str) else kind)
+    return RemoteError(_text_of(error), kind=kind)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as unprintable:  # noqa: BLE001 told to the peer
+        return f"its text cannot be told: {type(unprintable).__name__}"
+
+
+def expired(late_seconds: float) -> ReplyTimeout:
+    """What a peer is told of a message whose deadline came before its turn."""
+    return ReplyTimeout(
+        f"its deadline had passed {late_seconds:.3f} s before its turn; it was not run",
+        started="no",
+    )
+
+
 def _failure(code: int, kind: str, message: str, detail: dict[str, Any] | None = None) -> Failure:
     return Failure(code, _text(kind), _text(message), json.dumps(detail or {}, ensure_ascii=False))
 

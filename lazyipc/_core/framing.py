@@ -26,12 +26,16 @@ REQUEST_EXTRA_BYTES = REQUEST.size - HEADER.size
 RESPONSE = struct.Struct("<IIQ8s")
 """A response's header, likewise, then the fingerprint of its type: 24 bytes."""
 
+TIMES = struct.Struct("<8sQQ")
+"""What a request has behind its fingerprint: clock, deadline in ns, time left in ns: 24 bytes."""
+
 UNKNOWN_CLOCK = bytes(8)
 """The identity of a clock that nobody can name; it matches none, not even itself."""
 
 HEADER_BYTES, REQUEST_BYTES, RESPONSE_BYTES = HEADER.size, REQUEST.size, RESPONSE.size
 pack_request, unpack_request = REQUEST.pack, REQUEST.unpack_from
 pack_response, unpack_response = RESPONSE.pack, RESPONSE.unpack_from
+unpack_times = TIMES.unpack_from
 """Looked up once, not for each message."""
 
 VIEW_BYTES = 65536
@@ -87,6 +91,8 @@ class Kind(enum.IntEnum):
     NOTIFY = 11
     PING = 12
     GOODBYE = 13
+    ACCEPT = 14
+    FINISHED = 15
 
 
 def _opening(kind: int) -> int:
@@ -95,6 +101,7 @@ def _opening(kind: int) -> int:
 
 REQUEST_OPENING = _opening(Kind.REQUEST)
 RESPONSE_OPENING = _opening(Kind.RESPONSE)
+NOTIFY_OPENING = _opening(Kind.NOTIFY)
 """Magic, version and kind as one number: one comparison for the frames that come most."""
 
 

@@ -155,15 +155,15 @@ def difference(ours: list[Any], theirs: dict[str, Any]) -> str:
     if name not in commands:
         return f"the server has no command {name}; it has {', '.join(sorted(commands)) or 'none'}"
     other = commands[name]
-    lines = _field_lines(name, fields, other["fields"])
+    lines = field_lines(name, fields, other["fields"])
     if returns != other["returns"]:
-        lines.append(_returns_line(name, returns, other["returns"]))
+        lines.append(returns_line(name, returns, other["returns"]))
     return (
         "\n".join(lines) or f"{name} is described alike on both sides, yet has another fingerprint"
     )
 
 
-def _field_lines(name: str, ours: list[Any], theirs: list[Any]) -> list[str]:
+def field_lines(name: str, ours: list[Any], theirs: list[Any]) -> list[str]:
     here, there = dict(map(tuple, ours)), dict(map(tuple, theirs))
     lines = []
     for field in [*here, *(field for field in there if field not in here)]:
@@ -182,7 +182,7 @@ def _field_lines(name: str, ours: list[Any], theirs: list[Any]) -> list[str]:
     return lines
 
 
-def _returns_line(name: str, ours: Description, theirs: Description) -> str:
+def returns_line(name: str, ours: Description, theirs: Description) -> str:
     here, there = text_of(ours), text_of(theirs)
     if here == there:  # one name, two shapes
         here, there = here + text_of(["struct", ours[2]]), there + text_of(["struct", theirs[2]])

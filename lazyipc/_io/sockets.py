@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import itertools
@@ -12,7 +13,7 @@ import socket
 import stat
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from lazyipc._io import address
@@ -37,7 +38,7 @@ QUEUED = struct.Struct("i")
 Credentials = tuple[int, int, int]
 """pid, uid, gid."""
 
-RETRY_MILLISECONDS = 1
+RETRY_SECONDS = 0.001
 """How long a client waits before it knocks at a full queue again; no event tells it when."""
 
 
@@ -149,36 +150,49 @@ def connect(path: str, deadline: float, server_uids: frozenset[int]) -> socket.s
         server_uids: the users a server may run as.
 
     Raises:
+        ReplyTimeout: the server's queue stayed full until the deadline.
+        TransportError: as `try_connect`.
+    """
+    while True:
+        connected = try_connect(path, server_uids)
+        if connected is not None:
+            return connected
+        if time.monotonic() >= deadline:
+            raise queue_is_full(path)
+        select.poll().poll(RETRY_SECONDS * 1000)
+
+
+def try_connect(path: str, server_uids: frozenset[int]) -> socket.socket | None:
+    """Connect to a server now, or not at all: None where its queue is full.
+
+    Raises:
         ServerNotRunning: nobody listens at the path.
         SocketRefused: another user's server, or no socket of ours to open.
-        ReplyTimeout: the server's queue stayed full until the deadline.
     """
     if address.is_short(path):
-        return _connect(path, path, deadline, server_uids)
+        return _connect(path, path, server_uids)
     try:
         with address.reaching(path) as name:
-            return _connect(path, name, deadline, server_uids)
+            return _connect(path, name, server_uids)
     except OSError as error:
-        if isinstance(error, TransportError | ReplyTimeout):
+        if isinstance(error, TransportError):
             raise
         raise _cannot_connect(path, error) from error
 
 
-def _connect(path: str, name: str, deadline: float, server_uids: frozenset[int]) -> socket.socket:
+def queue_is_full(path: str) -> ReplyTimeout:
+    """What a client is told that was not let in by its deadline."""
+    return ReplyTimeout(
+        f"{path}: the server's queue is full and it accepted nobody in time; it polls too seldom "
+        "or not at all",
+        started="no",
+    )
+
+
+def _connect(path: str, name: str, server_uids: frozenset[int]) -> socket.socket | None:
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        while True:
-            try:
-                connected.connect(name)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    raise ReplyTimeout(
-                        f"{path}: the server's queue is full and it accepted nobody in time; it "
-                        "polls too seldom or not at all",
-                        started="no",
-                    ) from error
-                select.poll().poll(RETRY_MILLISECONDS)
+        connected.connect(name)
         uid = credentials_of(connected)[1]
         if uid not in server_uids:
             raise SocketRefused(
@@ -187,15 +201,35 @@ def _connect(path: str, name: str, deadline: float, server_uids: frozenset[int])
                 path=path,
                 errno=errno.EACCES,
             )
+    except BlockingIOError:
+        connected.close()
+        return None
     except OSError as error:
         connected.close()
-        if isinstance(error, TransportError | ReplyTimeout):
+        if isinstance(error, TransportError):
             raise
         raise _cannot_connect(path, error) from error
     except BaseException:
         connected.close()
         raise
     return connected
+
+
+def rest_of(connected: socket.socket) -> Iterator[bytes]:
+    """What a peer had sent before the connection broke, piece by piece."""
+    with contextlib.suppress(OSError):  # what broke it is known
+        while data := connected.recv(RECEIVE_BYTES, NO_WAIT):
+            yield data
+
+
+def has_ended(connected: socket.socket) -> bool:
+    """Whether the peer has closed, and all is read that it had sent."""
+    try:
+        return not connected.recv(1, NO_WAIT | socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _uids(uids: frozenset[int]) -> str:

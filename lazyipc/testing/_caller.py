@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from lazyipc import _verdict
-from lazyipc._client import DEFAULT_TIMEOUT
+from lazyipc._calls import DEFAULT_TIMEOUT
 from lazyipc._core.catalog import entry_of
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed, Responded

@@ -13,7 +13,7 @@ from typing import Any
 
 from lazyipc._core.framing import Wire
 from lazyipc._core.limits import LONGEST_SECONDS
-from lazyipc._session import Peer
+from lazyipc._peer import Peer
 from lazyipc._verdict import no_reply
 from lazyipc.errors import LocalProtocolError, ReplyTimeout, SocketRefused, Started
 from lazyipc.testing._caller import Call, Caller, seconds_for

@@ -13,7 +13,7 @@ from lazyipc._attendant import Authorize
 from lazyipc._core.command import ContextT, Processes, ProcessesIn
 from lazyipc._core.framing import FRAMED_OR_JSON, Wire
 from lazyipc._core.limits import Limits
-from lazyipc._session import Peer
+from lazyipc._peer import Peer
 from lazyipc._stats import Stats
 from lazyipc.testing._caller import Call, warn_of
 from lazyipc.testing._course import Course

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from lazyipc._core.command import Processes
 from lazyipc._core.framing import BARE, Wire
-from lazyipc._session import Peer
+from lazyipc._peer import Peer
 from lazyipc.errors import EncodeError, IpcError, LocalProtocolError
 from lazyipc.testing._caller import Call, seconds_for
 from lazyipc.testing._course import Course

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lazyipc._io.poller import HANGUP, READ, WRITE, Ready
-from lazyipc._session import Peer
+from lazyipc._peer import Peer
 from lazyipc._stats import Counts
 from lazyipc.errors import RemoteProtocolError, Started
 from lazyipc.testing._caller import Caller

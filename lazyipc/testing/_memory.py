@@ -18,8 +18,8 @@ from lazyipc._core.limits import Limits, in_ns
 from lazyipc._io.status_page import Status
 from lazyipc._log import ClientLog
 from lazyipc._misuse import raise_closed, raise_reentered
+from lazyipc._peer import Peer
 from lazyipc._rota import Rota
-from lazyipc._session import Peer
 from lazyipc._stats import Counts, Stats
 from lazyipc.errors import ServerNotRunning
 from lazyipc.testing._kernel import Clock, Kernel, Line, MemoryDoor

@@ -10,6 +10,7 @@ import pytest
 from lazyipc import errors
 from lazyipc._core.failure import TEXT_LIMIT, Failure, error_of, failure_of, read_failure
 from lazyipc.errors import (
+    ChildExited,
     CommandFailed,
     DecodeError,
     Disconnected,
@@ -75,6 +76,7 @@ OTHER: list[tuple[BaseException, type[IpcError], str]] = [
     (SocketInUse("x", pid=5), RemoteError, "SocketInUse: x"),
     (SocketRefused("x"), RemoteError, "SocketRefused: x"),
     (Disconnected("x", started="yes"), RemoteError, "Disconnected: x"),
+    (ChildExited("x", returncode=1), RemoteError, "ChildExited: x"),
     (HostBusy("x", last_poll_seconds=1.0), ReplyTimeout, "x"),
     (SchemaMismatch("x", ours="{}"), RemoteProtocolError, "x"),
     (ValueError("x"), RemoteError, "ValueError: x"),

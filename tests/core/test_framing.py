@@ -133,7 +133,7 @@ def test_a_frame_is_laid_out_as_specified() -> None:
 
 def test_the_kinds_are_numbered_as_specified() -> None:
     names = "request response error progress cancel subscribe event gap describe hello notify "
-    names += "ping goodbye"
+    names += "ping goodbye accept finished"
     kinds = {name.lower(): kind for name, kind in vars(Kind).items() if name.isupper()}
     assert kinds == {name: number for number, name in enumerate(names.split(), 1)}
 

@@ -50,6 +50,12 @@ from lazyipc.errors import (
     RemoteProtocolError,
 )
 
+NO_PEER = (
+    "this is a lazy server, an IpcServer, which takes no RPC peer; talk to it with IpcClient or "
+    "AsyncIpcClient"
+)
+"""The answer to a peer's hello."""
+
 
 class Dialect(Protocol):
     """What is spoken in place of frames."""
@@ -268,6 +274,8 @@ class ServerConnection:
         if taken is None:
             return None
         kind, call, start, end = taken
+        if kind == Kind.HELLO:
+            return Rejected(call, RemoteProtocolError(NO_PEER))
         if kind != Kind.REQUEST:
             return Rejected(call, RemoteProtocolError(f"a server takes no frame of kind {kind}"))
         reason = f"a request has at least {REQUEST_EXTRA_BYTES} bytes of payload, not {end - start}"

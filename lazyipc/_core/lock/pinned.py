@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lazyipc._core.catalog import Catalog, Reply
+from lazyipc._core.catalog import Reply, entry_of
 from lazyipc._core.command import Command, command_models, common_response, response_type
 from lazyipc._core.family import family_of
 from lazyipc._core.schema import Description
@@ -70,10 +70,10 @@ def lock_of(family: type) -> Lock:
             raise SchemaError(f"{family.__qualname__} has no variants; import what defines them")
         known.returned(family)
         return Lock(families=known.variants)
-    returned = {model: response_type(model) for model in models}
+    returned = {model: response_type(model, may_be_async=True) for model in models}
     commands = [
         Pinned(e.name, _index_of(e.model), e.description[2], known.returned(returned[e.model]))
-        for e in Catalog(family).by_fingerprint.values()
+        for e in map(entry_of, models)
     ]
     commands.sort(key=lambda command: command.index or 0)
     try:

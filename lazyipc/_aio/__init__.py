@@ -1,0 +1,1 @@
+"""Bytes and moments in an event loop; never messages."""

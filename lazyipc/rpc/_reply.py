@@ -1,0 +1,149 @@
+"""The reply that is to come: what `send` gives, to be awaited or not.
+
+Knows one message on its way. When it is written, and what ends it, is the conversation's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Coroutine, Generator
+from typing import Any, Protocol, TypeVar
+
+from lazyipc.errors import IpcError, UnexpectedReply
+from lazyipc.rpc._crew import SHIFT
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Sender(Protocol):
+    """Who sends the message of a reply."""
+
+    def give_up(self, reply: Reply[Any]) -> None:
+        """Nobody waits for it any more."""
+
+
+class Reply(Coroutine[Any, Any, R_co]):
+    """One message and what comes of it.
+
+    It is a coroutine to whoever asks, so that tasks can be made of it; but it does not wait to be
+    awaited: where the other side has room the message is sent already.
+
+    Args:
+        sender: who sends it.
+        loop: the event loop it is awaited in.
+        draft: the message, encoded.
+        seconds: how long it may take.
+        deadline: until when; monotonic.
+        expected: the type the reply must have; None for any.
+    """
+
+    __slots__ = (
+        "__name__",
+        "__qualname__",
+        "__weakref__",
+        "_error",
+        "_expected",
+        "_loop",
+        "_sender",
+        "_steps",
+        "_value",
+        "call",
+        "deadline",
+        "draft",
+        "future",
+        "has_ended",
+        "is_answered",
+        "seconds",
+        "was_heard",
+    )
+
+    def __init__(
+        self,
+        sender: Sender,
+        loop: asyncio.AbstractEventLoop,
+        draft: Any,
+        seconds: float,
+        deadline: float,
+        expected: type | None,
+    ) -> None:
+        self._sender = sender
+        self._loop = loop
+        self._expected = expected
+        self._steps: Generator[Any, Any, R_co] | None = None
+        self._value: Any = None
+        self._error: IpcError | None = None
+        self.draft: Any = draft
+        self.seconds = seconds
+        self.deadline = deadline
+        self.call = 0
+        """The number it was sent under; 0 while it was not."""
+        self.future: asyncio.Future[None] | None = None
+        """What is awaited; there is none before somebody does."""
+        self.has_ended = False
+        self.is_answered = True
+        """Whether there is a reply to wait for, or only room."""
+        self.was_heard = False
+        """The other side's handler is done with it, and had nothing to say."""
+
+    def end(self, value: Any, error: IpcError | None = None) -> None:
+        """What came of it; only the first end counts."""
+        if self.has_ended:
+            return
+        self.has_ended = True
+        self._value = value
+        self._error = error
+        self.draft = None
+        if self.future is not None and not self.future.done():
+            self.future.set_result(None)
+
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        if not self.has_ended:
+            if self.future is None:
+                self.future = self._loop.create_future()
+            shift = SHIFT.get()
+            if shift is not None:
+                shift.pause()
+            try:
+                yield from self.future
+            except BaseException:
+                self._sender.give_up(self)
+                raise
+            finally:
+                if shift is not None:
+                    shift.resume()
+        if self._error is not None:
+            raise self._error
+        value = self._value
+        if self._expected is not None and not isinstance(value, self._expected):
+            raise UnexpectedReply(
+                f"{self._expected.__qualname__} was expected, {type(value).__qualname__} came"
+            )
+        return value  # type: ignore[no-any-return]
+
+    def send(self, value: Any) -> Any:
+        """Go on; what a task does."""
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *raised: Any) -> Any:
+        """Go on with an exception; what a task does that is cancelled."""
+        if self._steps is None:
+            self._steps = self.__await__()
+            self._sender.give_up(self)  # for it has not begun to wait
+        return self._steps.throw(*raised)
+
+    def close(self) -> None:
+        """Give up."""
+        if self._steps is not None:
+            self._steps.close()
+
+    def __del__(self) -> None:
+        if not (self.call or self.has_ended) and self.future is None:
+            warnings.warn(
+                "a message was not sent: the other side had no room for it, and nobody awaited "
+                "that it had",
+                RuntimeWarning,
+                stacklevel=2,
+            )

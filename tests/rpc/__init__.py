@@ -1,0 +1,1 @@
+"""Tests of lazyipc.rpc, over real sockets and from outside."""
