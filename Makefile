@@ -31,7 +31,7 @@ check: $(STAMP)  ## lint, types, documents
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q README.md docs tests/test_documents.py
 
-bench: $(STAMP)  ## ratios against raw baselines of the same run; BENCH="--quick" for a minute and a half
+bench: $(STAMP)  ## ratios against raw baselines of the same run; BENCH="--quick" for two minutes
 	$(BIN)/python -m benchmarks $(BENCH)
 
 plot: $(STAMP)  ## measure the plots of docs/performance.md and draw them

@@ -74,7 +74,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--quick", action="store_true", help="under two minutes in all")
+    length.add_argument("--quick", action="store_true", help="some two minutes in all")
     length.add_argument("--seconds", type=float, metavar="S", help="how long a row is measured")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=BENCHMARKS, default=BENCHMARKS)
     parser.add_argument("--profile", metavar="NAME", choices=PROFILES, help="where its time goes")

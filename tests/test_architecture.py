@@ -634,6 +634,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.connection.peer",
         "_core.events",
         "_io.fds",
+        "_io.sockets",
         "_log",
         "rpc._crew",
         "rpc._endings",

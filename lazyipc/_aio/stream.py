@@ -32,6 +32,7 @@ class Stream(asyncio.BufferedProtocol):
         on_data: takes each piece that comes.
         on_end: told once that the stream has ended, with the error that ended it, if any; not
             told where the loop ended first.
+        on_eof: told when the other side will send no more, before the stream ends with it.
         on_room: told when a full stream has room again.
         out_bytes: how many unsent bytes make it full.
     """
@@ -42,15 +43,18 @@ class Stream(asyncio.BufferedProtocol):
         on_data: Callable[[bytes], None],
         on_end: Callable[[OSError | None], None],
         *,
+        on_eof: Callable[[], None] | None = None,
         on_room: Callable[[], None] | None = None,
         out_bytes: int = OUT_BYTES,
     ) -> None:
         self._loop = loop
         self._on_data = on_data
         self._on_end = on_end
+        self._on_eof = on_eof
         self._on_room = on_room
         self._out_bytes = out_bytes
-        self._socket: socket.socket | None = None
+        self.socket: socket.socket | None = None
+        """The socket, once there is one; the loop's to read and write while the stream goes on."""
         self._transport: asyncio.Transport | None = None
         self._space = memoryview(bytearray(RECEIVE_BYTES))
         self._gathered: list[bytes] = []
@@ -71,13 +75,15 @@ class Stream(asyncio.BufferedProtocol):
 
     async def adopt(self, connected: socket.socket) -> Self:
         """Take a connected socket into the loop; it is closed with the stream, or on failure."""
-        self._socket = connected
+        self.socket = connected
         try:
             await self._loop.create_unix_connection(lambda: self, sock=connected)
         except BaseException:
             self.is_closed = self.has_ended = True
             connected.close()
             raise
+        if self.is_closed and self._transport is not None:  # while the loop took the socket
+            self._transport.abort()
         return self
 
     def write(self, data: bytes | Parts) -> None:
@@ -134,10 +140,9 @@ class Stream(asyncio.BufferedProtocol):
             return
         if self.is_full or size > SLICE_BYTES:
             self._write_large(gathered)
-        elif len(gathered) == 1:
-            self._transport.write(gathered[0])
         else:
-            self._transport.writelines(gathered)
+            # Not `writelines`, of which asyncio forgot up to 3.13.0 that it may fill the buffer.
+            self._transport.write(b"".join(gathered))
 
     def _write_large(self, pieces: list[bytes]) -> None:
         for piece in pieces:
@@ -210,8 +215,8 @@ class Stream(asyncio.BufferedProtocol):
     def abandon(self) -> None:
         """Close the socket where the loop does nothing any more: it was closed, or we forked."""
         self.is_closed = self.has_ended = True
-        if self._socket is not None:
-            self._socket.close()
+        if self.socket is not None:
+            self.socket.close()
 
     async def wait_closed(self) -> None:
         """Wait until the socket is closed."""
@@ -226,8 +231,6 @@ class Stream(asyncio.BufferedProtocol):
         """The loop has taken the socket."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing
         self._transport.set_write_buffer_limits(high=self._out_bytes)
-        if self.is_closed:  # while the loop took the socket
-            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next piece belongs."""
@@ -237,6 +240,11 @@ class Stream(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """A piece came."""
         self._on_data(bytes(self._space[:nbytes]))
+
+    def eof_received(self) -> None:
+        """The other side sends no more; the loop closes the socket once all is written."""
+        if self._on_eof is not None:
+            self._on_eof()
 
     def pause_writing(self) -> None:
         """So much is unsent that it should wait."""
@@ -256,6 +264,7 @@ class Stream(asyncio.BufferedProtocol):
         """The socket is closed, by either side."""
         self.is_closed = self.has_ended = True
         self._drop()
+        self._space = memoryview(b"")
         self._wake()
         self._on_end(exc if isinstance(exc, OSError) else None)
 

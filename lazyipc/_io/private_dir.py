@@ -39,11 +39,12 @@ class PrivateDir:
         owned: the right to the socket's path, which lies in it.
     """
 
-    __slots__ = ("ownership", "path")
+    __slots__ = ("_is_abandoned", "ownership", "path")
 
     def __init__(self, path: str, owned: Ownership) -> None:
         self.path = path
         self.ownership = owned
+        self._is_abandoned = False
 
     def release(self) -> None:
         """Remove the socket, its lock file and the directory. Calling it twice is fine.
@@ -51,6 +52,8 @@ class PrivateDir:
         Killed in between, it leaves what the next start removes: the lock file goes after the
         socket, and the directory last.
         """
+        if self._is_abandoned:
+            return
         self.ownership.release()
         # What others put into it stays, and so the directory; there is nobody to tell.
         with contextlib.suppress(OSError):
@@ -60,6 +63,7 @@ class PrivateDir:
 
     def abandon(self) -> None:
         """In a forked child: close our copy of the lock, and leave all to the parent."""
+        self._is_abandoned = True
         self.ownership.abandon()
 
 

@@ -91,7 +91,7 @@ class RpcClient(RpcPeer[M]):
             ValueError: the key is none.
         """
         to = key if isinstance(key, ConnectionKey) else ConnectionKey(key)
-        side = Side(message, handler, context, schema_check, limits or RpcLimits())
+        side = Side(message, handler, context, schema_check, limits)
         checked_timeout(timeout)
         return Opening(cls._connect(side, to, timeout, trusted_uids(server_uids)))
 
@@ -112,7 +112,7 @@ class RpcClient(RpcPeer[M]):
 
         Raises (when awaited): as `connect`; TransportError where this program was not started so.
         """
-        side = Side(message, handler, context, schema_check, limits or RpcLimits())
+        side = Side(message, handler, context, schema_check, limits)
         checked_timeout(timeout)
         return Opening(cls._join(side, timeout))
 
@@ -151,5 +151,5 @@ class RpcClient(RpcPeer[M]):
             connected.close()
             raise
         client: RpcClient[Any] = cls(conversation, credentials)
-        await conversation.begin(connected, deadline, timeout, lingers=False)
+        await conversation.begin(connected, deadline, timeout, opens=True)
         return client

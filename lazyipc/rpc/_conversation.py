@@ -31,6 +31,7 @@ from lazyipc._core.events import (
     Requested,
     Responded,
 )
+from lazyipc._io import sockets
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._log import ClientLog
 from lazyipc.errors import (
@@ -40,7 +41,7 @@ from lazyipc.errors import (
     Started,
 )
 from lazyipc.rpc import _endings
-from lazyipc.rpc._crew import Crew
+from lazyipc.rpc._crew import HANDLING, Crew
 from lazyipc.rpc._inbox import Inbox
 from lazyipc.rpc._outbox import Outbox
 from lazyipc.rpc._reply import Reply
@@ -82,7 +83,12 @@ class Conversation:
         self._log = log
         self._name = name
         self._stream = Stream(
-            loop, self._received, self._stream_ended, on_room=self._room, out_bytes=out_bytes
+            loop,
+            self._received,
+            self._stream_ended,
+            on_eof=self._left,
+            on_room=self._room,
+            out_bytes=out_bytes,
         )
         self._outbox = Outbox(loop, connection, self._stream, name)
         self._inbox = Inbox(
@@ -92,7 +98,7 @@ class Conversation:
             crew,
             log,
             self._held_peer,
-            self._idle,
+            self._tell_change,
         )
         self._patience = Alarm(loop, self._lost_patience)
         """Rings when the handshake, or the end, takes too long."""
@@ -101,6 +107,8 @@ class Conversation:
         self._peer: Callable[[], Any] = lambda: None
         self._is_ours_to_end = False
         self._is_forked = False
+        self._now_ns = 0
+        """When the last piece came."""
         self.status = WAITING
         self.on_change: Callable[[], None] | None = None
         """Told when the status has changed, or the last of what is left over has ended."""
@@ -109,7 +117,7 @@ class Conversation:
     # Beginning
 
     async def begin(
-        self, connected: socket.socket, deadline: float, timeout: float, *, lingers: bool
+        self, connected: socket.socket, deadline: float, timeout: float, *, opens: bool
     ) -> None:
         """Talk over a connected socket, until both sides have agreed.
 
@@ -117,7 +125,8 @@ class Conversation:
             connected: the socket, which is closed with the connection.
             deadline: until when that may take; monotonic.
             timeout: the seconds that were, for people.
-            lingers: whether, having refused, this side waits until the other has seen why.
+            opens: whether this side has connected; the other one bounds the handshake, and waits,
+                having refused, until this one has seen why.
 
         Raises:
             IpcError: what kept both sides from agreeing. The connection is over then.
@@ -125,7 +134,8 @@ class Conversation:
         try:
             async with asyncio.timeout(_seconds_until(deadline)):
                 await self._stream.adopt(connected)
-                self._patience.by(monotonic() + self._handshake_seconds)
+                if not opens:
+                    self._patience.by(monotonic() + self._handshake_seconds)
                 self._connection.start()
                 self._stream.write(self._connection.take_output())
                 while self.status is WAITING:
@@ -136,7 +146,7 @@ class Conversation:
             if not self.status.has_ended:
                 self._end(CLOSED)
                 self._stream.abort()
-            elif not lingers:
+            elif opens:
                 self._stream.hang_up()
             await self.wait_end()
             if isinstance(error, TimeoutError) and not isinstance(error, IpcError):
@@ -165,10 +175,18 @@ class Conversation:
         return self._connection.schema
 
     async def wait_end(self) -> ConnectionStatus:
-        """Wait until the connection is over, its socket closed and its handlers gone."""
-        while not self.is_over:
+        """Wait until the connection has ended, its socket is closed and its handlers cancelled."""
+        is_within = HANDLING.get() is not None  # whom a handler would wait for may wait for it
+        while not (self.status.has_ended and self._stream.has_ended) or (
+            self._inbox.is_stopping and not is_within
+        ):
             await self._change()
         return self.status
+
+    async def wait_over(self) -> None:
+        """Wait until the handlers are gone, too."""
+        while not self.is_over:
+            await self._change()
 
     @property
     def is_over(self) -> bool:
@@ -182,11 +200,6 @@ class Conversation:
             await changed
         finally:
             self._changed.discard(changed)
-
-    def _idle(self) -> None:
-        """No handler runs any more."""
-        if self.status.has_ended:
-            self._tell_change()
 
     def _tell_change(self) -> None:
         for changed in self._changed:
@@ -228,7 +241,8 @@ class Conversation:
         if self.status is not CONNECTED and self.status.has_ended:
             return  # sent before the other side knew
         connection, stream = self._connection, self._stream
-        connection.receive_data(data, monotonic_ns())
+        self._now_ns = monotonic_ns()
+        connection.receive_data(data, self._now_ns)
         stream.cork()
         failure = None
         try:
@@ -246,7 +260,8 @@ class Conversation:
                 stream.write(output)
             stream.uncork()
         if failure is not None:
-            self._log(logging.WARNING, "the connection failed: %s", failure)
+            if self.status is CONNECTED:  # else who began it is told
+                self._log(logging.WARNING, "the connection failed: %s", failure)
             self._fail(failure)
 
     def _take(self, event: Any) -> None:
@@ -254,9 +269,11 @@ class Conversation:
             case Responded():
                 self._outbox.responded(event.call, event.value)
             case Requested():
-                self._inbox.take(event.call, event.command, event.deadline_ns, is_answered=True)
+                self._inbox.take(
+                    event.call, event.command, event.deadline_ns, self._now_ns, is_answered=True
+                )
             case Notified():
-                self._inbox.take(event.call, event.message, None, is_answered=False)
+                self._inbox.take(event.call, event.message, None, self._now_ns, is_answered=False)
             case Failed():
                 self._outbox.failed(event.call, event.error)
             case Finished():
@@ -283,6 +300,7 @@ class Conversation:
     def close(self) -> None:
         """Say goodbye, and end."""
         if self.status.has_ended:
+            self._inbox.end(drops_all=True)
             return
         self._is_ours_to_end = True
         if self._loop.is_closed():
@@ -309,9 +327,17 @@ class Conversation:
         self._outbox.end(self._disconnected)
         self._tell_change()
 
-    def _stream_ended(self, error: OSError | None) -> None:
+    def _left(self, error: OSError | None = None) -> None:
+        """The other side sends no more."""
         if not self.status.has_ended:
             self._end(ConnectionStatus("failed", self._went_away(error)), drops_all=False)
+
+    def _stream_ended(self, error: OSError | None) -> None:
+        if error is not None and self._stream.socket is not None:
+            # What could not be written any more has ended it; what had come is read all the same.
+            for data in sockets.rest_of(self._stream.socket):
+                self._received(data)
+        self._left(error)
         self._patience.stop()
         self._tell_change()
 

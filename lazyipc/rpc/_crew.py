@@ -1,6 +1,6 @@
 """Who handles messages: a handler, or `process` of each; so many at once, each peer in its turn.
 
-Knows turns. What a peer is told of a handler's end is the conversation's business.
+Knows turns. What a peer is told of a handler's end is the inbox's business.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from types import CoroutineType
 from typing import Any, Protocol
 
 from lazyipc._core.messages import MessageSet
@@ -24,7 +25,7 @@ class Waiting(Protocol):
     """Whose messages wait until a handler may begin."""
 
     def begin_next(self) -> bool:
-        """Begin with the one that has waited longest; whether more wait."""
+        """Begin with the one that has waited longest; whether more wait for a place."""
         ...
 
 
@@ -49,8 +50,8 @@ class Crew:
                 f"the messages of {messages.message.__qualname__} have `process`, and a handler "
                 "was given too; leave one of them out"
             )
-        self.handler = handler
-        self.context = context
+        self._handler = handler
+        self._context = context
         self._processes = messages.has_process and context is not NO_CONTEXT
         self.is_absent = handler is None and not self._processes
         """Nobody handles messages at all."""
@@ -60,7 +61,7 @@ class Crew:
         self._limit = limit
         self._running = 0
         self._ring: dict[Waiting, None] = {}
-        """Those with messages that wait, in turn."""
+        """Those with messages that wait for a place, in turn."""
 
     def is_plain(self, model: type) -> bool:
         """Whether a message answers for itself at once, so that no task is needed."""
@@ -72,11 +73,21 @@ class Crew:
             self._is_plain[model] = plain
         return plain
 
-    def answer(self, message: Any, peer: Any) -> Awaitable[Any]:
-        """What is awaited for the reply to a message that is not plain."""
-        if self.handler is not None:
-            return self.handler(message, peer)
-        answer: Awaitable[Any] = message.process(self.context)
+    def process(self, handling: Handling) -> Any:
+        """The reply to a message that is plain."""
+        HANDLING.set(handling)
+        return handling.message.process(self._context)
+
+    def answer(self, handling: Handling) -> Awaitable[Any]:
+        """What is awaited for the reply to one that is not."""
+        HANDLING.set(handling)
+        if self._handler is None:
+            awaited: Awaitable[Any] = handling.message.process(self._context)
+            return awaited
+        answer = self._handler(handling.message, handling.peer)
+        if answer.__class__ is not CoroutineType and not inspect.isawaitable(answer):
+            given = type(answer).__name__
+            raise TypeError(f"the handler gave {given} back at once; declare it with `async def`")
         return answer
 
     def try_begin(self) -> bool:
@@ -87,55 +98,97 @@ class Crew:
         return True
 
     def wait(self, waiting: Waiting) -> None:
-        """Give it a turn when one ends; it keeps its place if it has one."""
+        """Give it a turn when there is a place; it keeps its own if it has one."""
         self._ring.setdefault(waiting)
+        self._fill()
 
     def leave(self, waiting: Waiting) -> None:
         """Give it no turn any more."""
         self._ring.pop(waiting, None)
 
     def end(self) -> None:
-        """One has ended; whose turn it is begins another."""
+        """One has ended, or waits: whose turn it is begins another."""
         self._running -= 1
+        self._fill()
+
+    def _fill(self) -> None:
         while self._ring and self._running < self._limit:
             waiting = next(iter(self._ring))
             del self._ring[waiting]
-            self._running += 1
             if waiting.begin_next():
                 self._ring[waiting] = None
 
     def go_on(self) -> None:
-        """One that had ended its turn to wait goes on, at once, whoever runs."""
+        """One that waited goes on, at once, whoever runs."""
         self._running += 1
 
 
-class Shift:
-    """One handler's place among those that run. While it waits for a reply, another may have it.
+class Handling:
+    """One message that is handled, and its place among those that run.
 
-    Else handlers on both sides that send on the same connection could wait for each other's place
-    until their time is over.
+    While its handler waits for a reply, another may have the place. Else handlers on both sides
+    that send on the same connection could wait for each other's places until their time is over.
 
     Args:
-        crew: among whom it runs.
+        crew: who handles it.
+        peer: who sent it.
+        call: the number it came under.
+        message: the message.
+        deadline_ns: until when its sender waits, on our CLOCK_MONOTONIC; None for ever.
+        is_answered: whether it is to have a reply.
     """
 
-    __slots__ = ("_crew", "_has_ended", "_waits")
+    __slots__ = (
+        "_crew",
+        "_has_ended",
+        "_waits",
+        "call",
+        "deadline_ns",
+        "has_begun",
+        "has_place",
+        "is_answered",
+        "is_stopped",
+        "message",
+        "peer",
+        "task",
+    )
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(
+        self,
+        crew: Crew,
+        peer: Any,
+        call: int,
+        message: Any,
+        deadline_ns: int | None,
+        is_answered: bool,
+    ) -> None:
         self._crew = crew
         self._waits = 0
         self._has_ended = False
+        self.peer = peer
+        self.call = call
+        self.message = message
+        self.deadline_ns = deadline_ns
+        self.is_answered = is_answered
+        self.task: Any = None
+        """What runs its handler, where one is needed."""
+        self.has_place = False
+        """It is counted among those that run."""
+        self.has_begun = False
+        """The task has taken its first step."""
+        self.is_stopped = False
+        """The task was cancelled: by the other side, or with the connection."""
 
     def pause(self) -> None:
         """The handler, or a task that it began, waits for a reply."""
         self._waits += 1
-        if self._waits == 1 and not self._has_ended:
+        if self._waits == 1 and not self._has_ended and self.has_place:
             self._crew.end()
 
     def resume(self) -> None:
         """It does not any more."""
         self._waits -= 1
-        if not (self._waits or self._has_ended):
+        if not (self._waits or self._has_ended) and self.has_place:
             self._crew.go_on()
 
     def end(self) -> None:
@@ -145,8 +198,5 @@ class Shift:
             self._crew.end()
 
 
-PEER: ContextVar[Any] = ContextVar("lazyipc.rpc.peer", default=None)
-"""Who sent the message that is handled."""
-
-SHIFT: ContextVar[Shift | None] = ContextVar("lazyipc.rpc.shift", default=None)
-"""That of the handler that runs."""
+HANDLING: ContextVar[Handling | None] = ContextVar("lazyipc.rpc.handling", default=None)
+"""The message that is handled here."""

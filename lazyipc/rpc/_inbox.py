@@ -6,13 +6,13 @@ Knows calls of the other side's. What we send is the outbox's business.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
-import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
-from typing import Any, cast
+from typing import Any, NoReturn
 
 from lazyipc._aio.stream import Stream
 from lazyipc._core.connection.peer import PeerConnection
@@ -28,7 +28,7 @@ from lazyipc.errors import (
     RemoteError,
     UnexpectedReply,
 )
-from lazyipc.rpc._crew import PEER, SHIFT, Crew, Shift
+from lazyipc.rpc._crew import Crew, Handling
 
 
 class Inbox:
@@ -37,11 +37,11 @@ class Inbox:
     Args:
         loop: the event loop they are handled in.
         connection: its side of the protocol.
-        stream: where is written what they are told, and there may be no room.
+        stream: where is written what the other side is told, and there may be no room.
         crew: who handles them.
         log: where the other side's doings are logged.
         peer: what handlers are given; None once nobody holds it.
-        on_idle: told when the last handler has ended.
+        on_progress: told of each handler that ends after the connection did.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Inbox:
         crew: Crew,
         log: ClientLog,
         peer: Callable[[], Any],
-        on_idle: Callable[[], None],
+        on_progress: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._connection = connection
@@ -60,80 +60,99 @@ class Inbox:
         self._crew = crew
         self._log = log
         self._peer = peer
-        self._on_idle = on_idle
-        self._queue: dict[int, tuple[Any, int | None, bool]] = {}
-        """What waits for a handler, in order."""
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._stopped: set[int] = set()
-        """Those of the tasks that the other side cancelled, or that ended with the connection."""
+        self._on_progress = on_progress
+        self._context = contextvars.copy_context()
+        """What each handler begins with: what it sets itself is not another's."""
+        self._queue: dict[int, Handling] = {}
+        """What waits for a place, or for the other side to take what it is told, in order."""
+        self._running: dict[int, Handling] = {}
         self._owed: deque[Callable[[], None]] = deque()
-        """What the other side is to be told when it takes more. It does not grow without end: what
-        is not told is not ended, and counts among the messages that side may have here."""
-        self._notified: set[int] = set()
-        """Those of the tasks whose messages want no reply."""
-        self._last_peer: Any = None
-        """What handlers are given once the connection is over."""
+        """What the other side is to be told when it takes more. Neither this nor the queue grows
+        without end: what is not told is not ended, and counts among what that side may send."""
         self._has_ended = False
 
     @property
     def count(self) -> int:
         """How many messages are not handled yet."""
-        return len(self._tasks) + len(self._queue)
+        return len(self._running) + len(self._queue)
 
-    def take(self, call: int, message: Any, deadline_ns: int | None, is_answered: bool) -> None:
+    @property
+    def is_stopping(self) -> bool:
+        """Whether handlers that were cancelled have yet to end."""
+        return any(handling.is_stopped for handling in self._running.values())
+
+    # What comes
+
+    def take(
+        self, call: int, message: Any, deadline_ns: int | None, now_ns: int, *, is_answered: bool
+    ) -> None:
         """Handle a message, now or in its turn.
 
         Args:
             call: what it is answered under.
             message: the message.
             deadline_ns: until when the other side waits, on our CLOCK_MONOTONIC; None for ever.
+            now_ns: the time, on that.
             is_answered: whether it is to have a reply.
         """
+        peer = self._peer()
+        if peer is None:
+            return  # who held it let go of it; the connection is about to end
         crew = self._crew
+        handling = Handling(crew, peer, call, message, deadline_ns, is_answered)
         if crew.is_absent:
             told = RemoteError("nobody handles messages on this side", kind="NoHandler")
-            self._end(call, is_answered, told)
+            self._end(handling, told)
+        elif self._queue or self._is_held:
+            self._queue[call] = handling
+            if not self._is_held:
+                crew.wait(self)
+        elif deadline_ns is not None and now_ns >= deadline_ns:
+            self._end(handling, expired((now_ns - deadline_ns) / 1e9))
         elif crew.is_plain(message.__class__):
-            self._process(call, message, is_answered)
+            self._process(handling)
         elif crew.try_begin():
-            self._begin(call, message, deadline_ns, is_answered)
+            self._begin(handling)
         else:
-            self._queue[call] = message, deadline_ns, is_answered
+            self._queue[call] = handling
             crew.wait(self)
 
     def reject(self, event: Rejected) -> None:
         """Tell the other side what is wrong with its message."""
         self._log(logging.INFO, "rejected a message: %s", event.error)
-        self._end(event.call, is_answered=True, error=event.error)
+        self._tell(functools.partial(self._tell_end, event.call, event.error))
 
     def cancel(self, call: int) -> None:
         """Stop what the other side does not wait for any more."""
-        if self._queue.pop(call, None) is not None:
-            if not self._queue:
-                self._crew.leave(self)
-            self._end(call, is_answered=False, error=None)
-        elif call in self._tasks:
-            self._stop(call)
-
-    def _stop(self, call: int) -> None:
-        """Cancel a handler."""
-        task = self._tasks[call]
-        self._stopped.add(call)
-        task.cancel()
-        if inspect.getcoroutinestate(cast(Any, task.get_coro())) == inspect.CORO_CREATED:
-            # It will not take a step, not even one to say so.
-            self._end(call, is_answered=False, error=None)
-            self._forget(call)
-            self._crew.end()
+        queued = self._queue.pop(call, None)
+        if queued is not None:
+            self._end(queued, None)
+        elif call in self._running:
+            self._stop(self._running[call])
 
     def begin_next(self) -> bool:
-        """Begin with the one that has waited longest; whether more wait."""
-        call = next(iter(self._queue))
-        self._begin(call, *self._queue.pop(call))
-        return bool(self._queue)
+        """Begin with those whose turn it is; whether more wait for a place."""
+        while self._queue and not self._is_held:
+            call, handling = next(iter(self._queue.items()))
+            deadline_ns = handling.deadline_ns
+            late_ns = -1 if deadline_ns is None else monotonic_ns() - deadline_ns
+            if late_ns >= 0:
+                del self._queue[call]
+                self._end(handling, expired(late_ns / 1e9))
+            elif self._crew.is_plain(handling.message.__class__):
+                del self._queue[call]
+                self._process(handling)
+            elif self._crew.try_begin():
+                del self._queue[call]
+                self._begin(handling)
+                return bool(self._queue)
+            else:
+                return True
+        self._tell_progress()
+        return False
 
     def end(self, *, drops_all: bool) -> None:
-        """The connection is over: nobody waits for a reply.
+        """The connection is over: nobody waits for a reply. It may be told again.
 
         Args:
             drops_all: stop all handlers; else those of messages that want no reply go on, for the
@@ -141,106 +160,115 @@ class Inbox:
         """
         self._has_ended = True
         self._owed.clear()
-        self._last_peer = self._peer()
-        for call, (_, _, is_answered) in list(self._queue.items()):
-            if drops_all or is_answered:
-                del self._queue[call]
-        if not self._queue:
-            self._crew.leave(self)
-        for call in list(self._tasks):
-            if drops_all or call not in self._notified:
-                self._stop(call)
-        if not self.count:
-            self._last_peer = None
-
-    def _process(self, call: int, message: Any, is_answered: bool) -> None:
-        """Answer a message that answers for itself at once."""
-        token = PEER.set(self._peer())
-        try:
-            reply = message.process(self._crew.context)
-        except Exception as error:  # noqa: BLE001 logged, and told to the other side
-            self._end(call, is_answered, self._told(message, error))
-        except BaseException as error:
-            self._end(call, is_answered, self._told(message, error))
-            raise  # it is meant for the program
+        for handling in list(self._queue.values()):
+            if drops_all or handling.is_answered:
+                del self._queue[handling.call]
+        for handling in list(self._running.values()):
+            if drops_all or handling.is_answered:
+                self._stop(handling)
+        if self._queue:
+            self._crew.wait(self)
         else:
-            self._respond(call, message, is_answered, reply)
-        finally:
-            PEER.reset(token)
+            self._crew.leave(self)
 
-    def _begin(self, call: int, message: Any, deadline_ns: int | None, is_answered: bool) -> None:
-        if not is_answered:
-            self._notified.add(call)
-        steps = self._handle(call, message, deadline_ns, is_answered)
-        self._tasks[call] = self._loop.create_task(steps)
+    # Handling it
 
-    async def _handle(
-        self, call: int, message: Any, deadline_ns: int | None, is_answered: bool
-    ) -> None:
-        shift = Shift(self._crew)
-        SHIFT.set(shift)
+    def _process(self, handling: Handling) -> None:
+        """Answer a message that answers for itself at once."""
         try:
-            if deadline_ns is not None and (late_ns := monotonic_ns() - deadline_ns) >= 0:
-                self._end(call, is_answered, expired(late_ns / 1e9))
-                return
-            peer = self._last_peer or self._peer()
-            if peer is None:  # who held it let go of it; the connection is about to end
-                self._end(call, is_answered, None)
-                return
-            PEER.set(peer)
-            reply = await self._crew.answer(message, peer)
+            reply = self._context.copy().run(self._crew.process, handling)
+        except Exception as error:  # noqa: BLE001 logged, and told to the other side
+            self._end(handling, self._told(handling, error))
+        except BaseException as error:  # noqa: BLE001 raised where it ends the loop, and harms no stream
+            self._end(handling, self._told(handling, error))
+            self._loop.call_soon(_raise, error)
+        else:
+            self._respond(handling, reply)
+
+    def _begin(self, handling: Handling) -> None:
+        handling.has_place = True
+        self._running[handling.call] = handling
+        steps = self._handle(handling)
+        handling.task = self._loop.create_task(steps, context=self._context.copy())
+        if handling.is_stopped:  # in a first step that was taken at once
+            handling.task.cancel()
+
+    async def _handle(self, handling: Handling) -> None:
+        handling.has_begun = True
+        try:
+            reply = await self._crew.answer(handling)
         except asyncio.CancelledError as error:
-            told = None if call in self._stopped else self._told(message, error)
-            self._end(call, is_answered, told)
+            self._end(handling, None if handling.is_stopped else self._told(handling, error))
             raise
         except Exception as error:  # noqa: BLE001 logged, and told to the other side
-            self._end(call, is_answered, self._told(message, error))
+            self._end(handling, self._told(handling, error))
         except BaseException as error:
-            self._end(call, is_answered, self._told(message, error))
+            self._end(handling, self._told(handling, error))
             raise  # it is meant for the program
         else:
-            self._respond(call, message, is_answered, reply)
+            self._respond(handling, reply)
         finally:
-            self._forget(call)
-            shift.end()
+            self._forget(handling)
 
-    def _forget(self, call: int) -> None:
+    def _stop(self, handling: Handling) -> None:
+        """Cancel a handler."""
+        handling.is_stopped = True
+        if handling.task is None:
+            return
+        handling.task.cancel()
+        if not handling.has_begun:  # it will not take a step, not even one to say so
+            self._end(handling, None)
+            self._forget(handling)
+
+    def _forget(self, handling: Handling) -> None:
         """A handler has ended."""
-        del self._tasks[call]
-        self._stopped.discard(call)
-        self._notified.discard(call)
-        if not self._tasks and not self._queue:
-            self._last_peer = None
-            self._on_idle()
+        if self._running.pop(handling.call, None) is not None:
+            handling.end()
+            self._tell_progress()
 
-    def _respond(self, call: int, message: Any, is_answered: bool, reply: Any) -> None:
+    def _tell_progress(self) -> None:
+        if self._has_ended:
+            self._on_progress()
+
+    # Telling of it
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the other side is to take what it was told before it is served on."""
+        return not self._has_ended and (bool(self._owed) or self._stream.is_full)
+
+    def _respond(self, handling: Handling, reply: Any) -> None:
         """Tell what came of a message, as soon as there is room."""
-        if self._has_ended or not is_answered or (reply is None and self._crew.is_handler):
-            self._end(call, is_answered, None)
-        elif self._owed or self._stream.is_full:
-            self._owed.append(functools.partial(self._tell_reply, call, message, reply))
+        if not handling.is_answered or (reply is None and self._crew.is_handler):
+            self._end(handling, None)
+        elif self._has_ended or self._owed or self._stream.is_full:
+            self._tell(functools.partial(self._tell_reply, handling, reply))
         else:
-            self._tell_reply(call, message, reply)
+            self._tell_reply(handling, reply)
 
-    def _tell_reply(self, call: int, message: Any, reply: Any) -> None:
+    def _end(self, handling: Handling, error: IpcError | None) -> None:
+        """End a message without a reply: with an error, where there is one and somebody waits."""
+        told = error if handling.is_answered else None
+        self._tell(functools.partial(self._tell_end, handling.call, told))
+
+    def _tell(self, step: Callable[[], None]) -> None:
+        if self._has_ended:
+            return
+        if self._owed or self._stream.is_full:
+            self._owed.append(step)
+        else:
+            step()
+
+    def _tell_reply(self, handling: Handling, reply: Any) -> None:
+        call = handling.call
         try:
             data = self._connection.respond(call, reply)
         except (EncodeError, MessageTooLarge) as error:
-            name = type(message).__name__
+            name = type(handling.message).__name__
             self._log(logging.ERROR, "the reply to %s cannot be sent: %s", name, error, kind=name)
             is_large = isinstance(error, MessageTooLarge)
             data = self._connection.fail(call, error if is_large else UnexpectedReply(str(error)))
         self._write(data)
-
-    def _end(self, call: int, is_answered: bool, error: IpcError | None) -> None:
-        """End a message without a reply: with an error, where there is one and somebody waits."""
-        if self._has_ended:
-            return
-        told = error if is_answered else None
-        if self._owed or self._stream.is_full:
-            self._owed.append(functools.partial(self._tell_end, call, told))
-        else:
-            self._tell_end(call, told)
 
     def _tell_end(self, call: int, error: IpcError | None) -> None:
         connection = self._connection
@@ -248,20 +276,27 @@ class Inbox:
 
     def _write(self, data: bytes | Parts) -> None:
         # Where more than one handler runs, another is likely to end at once.
-        if len(self._tasks) > 1:
+        if len(self._running) > 1:
             self._stream.write_soon(data)
         else:
             self._stream.write(data)
 
     def let_out(self) -> None:
-        """Tell what there was no room for."""
+        """Tell what there was no room for, and serve on."""
         while self._owed and not self._stream.is_full:
             self._owed.popleft()()
+        if self._queue and not self._is_held:
+            self._crew.wait(self)
 
-    def _told(self, message: Any, error: BaseException) -> RemoteError:
+    def _told(self, handling: Handling, error: BaseException) -> RemoteError:
         """What the other side is told of an exception; it is logged, unless it was expected."""
         told = remote_error_of(error)
-        if not isinstance(told, CommandFailed):
-            name = type(message).__name__
+        # Whoever ends a loop cancels all that runs in it.
+        if not isinstance(told, CommandFailed) and not isinstance(error, asyncio.CancelledError):
+            name = type(handling.message).__name__
             self._log(logging.ERROR, "handling %s failed", name, kind=name, error=error)
         return told
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

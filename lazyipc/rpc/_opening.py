@@ -21,11 +21,12 @@ class Opening(Coroutine[Any, Any, T]):
         steps: makes what is opened.
     """
 
-    __slots__ = ("_opened", "_steps")
+    __slots__ = ("__name__", "_opened", "_steps")
 
     def __init__(self, steps: Coroutine[Any, Any, T]) -> None:
         self._steps = steps
         self._opened: T | None = None
+        self.__name__ = str(getattr(steps, "__qualname__", "opening"))
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._steps.__await__()

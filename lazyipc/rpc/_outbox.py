@@ -19,12 +19,15 @@ from lazyipc._calls import DEFAULT_TIMEOUT, in_ns
 from lazyipc._core.connection.outgoing import Draft
 from lazyipc._core.connection.peer import PeerConnection
 from lazyipc._core.parts import Parts
-from lazyipc.errors import Disconnected, IpcError, ReplyTimeout, Started
+from lazyipc.errors import Disconnected, IpcError, LocalProtocolError, ReplyTimeout, Started
 from lazyipc.rpc._reply import Reply
 
 SWEEP_SECONDS = 2e-6
 """How far apart, for each message that waits, two looks at their deadlines are at least: so looking
 takes no more than a few hundredths of the time, however many there are."""
+
+PURGE_COUNT = 64
+"""How many replies that wait for room are worth a look at which of them nobody holds."""
 
 
 class Outbox:
@@ -50,8 +53,10 @@ class Outbox:
         self._name = name
         self._numbers = itertools.count(1)
         self._sent: dict[int, Reply[Any]] = {}
-        self.waiting: dict[int, weakref.ref[Reply[Any]]] = {}
-        """Those for whose message there is no room yet, in order, by their ids."""
+        self.waiting: dict[int, Callable[[], Reply[Any] | None]] = {}
+        """Those for whose message there is no room yet, in order, by their ids; those that nobody
+        awaits are not held."""
+        self._purge_count = PURGE_COUNT
         self._alarm = Alarm(loop, self._sweep)
 
     def send(self, message: Any, timeout: float | None, expected: type | None) -> Reply[Any]:
@@ -82,8 +87,13 @@ class Outbox:
             return
         # Whoever does not hold on to the reply does not wait for room: what is to be sent once
         # there is some would grow without end.
-        key = id(reply)
-        self.waiting[key] = weakref.ref(reply, lambda _: self.waiting.pop(key, None))
+        if len(self.waiting) >= self._purge_count:
+            self.waiting = {key: held for key, held in self.waiting.items() if held() is not None}
+            self._purge_count = 2 * len(self.waiting) + PURGE_COUNT
+        self.waiting.pop(
+            id(reply), None
+        )  # that of one which is gone, and had a place before others
+        self.waiting[id(reply)] = weakref.ref(reply)
         self._alarm.by(reply.deadline)
 
     def _has_room(self, draft: Draft) -> bool:
@@ -115,13 +125,17 @@ class Outbox:
 
     # What replies ask for.
 
+    def hold(self, reply: Reply[Any]) -> None:
+        """Keep it until its message is sent, for somebody waits."""
+        self.waiting[id(reply)] = lambda: reply
+
     def give_up(self, reply: Reply[Any]) -> None:
         """Nobody waits for it any more: the other side may stop."""
         if reply.has_ended:
             return
         self.waiting.pop(id(reply), None)
         self._stop(reply)
-        reply.end(None)
+        reply.end(None, LocalProtocolError("nobody waited for this reply any more; send again"))
 
     def _stop(self, reply: Reply[Any]) -> None:
         if self._sent.pop(reply.call, None) is not None and not reply.was_heard:

@@ -15,7 +15,7 @@ from lazyipc._core.connection.hello import SchemaStatus
 from lazyipc._peer import Peer
 from lazyipc.errors import LocalProtocolError
 from lazyipc.rpc._conversation import Conversation
-from lazyipc.rpc._crew import PEER
+from lazyipc.rpc._crew import HANDLING
 from lazyipc.rpc._reply import Reply
 from lazyipc.rpc._status import ConnectionStatus
 
@@ -75,7 +75,9 @@ class RpcPeer(Generic[M]):
 
         What is known when `send` is called is raised then; the rest when it is awaited.
         """
-        return self._conversation.send(message, timeout, expect)
+        reply = self._conversation.send(message, timeout, expect)
+        reply.keep(self)
+        return reply
 
     def notify(self, message: M | Processes[Any]) -> Reply[None]:
         """Send a message that is not answered; await that there is room for it.
@@ -84,7 +86,9 @@ class RpcPeer(Generic[M]):
 
         Raises: as `send`, but for what is about replies.
         """
-        return self._conversation.notify(message)
+        reply = self._conversation.notify(message)
+        reply.keep(self)
+        return reply
 
     @property
     def status(self) -> ConnectionStatus:
@@ -112,7 +116,10 @@ class RpcPeer(Generic[M]):
         self._conversation.close()
 
     async def wait_closed(self) -> ConnectionStatus:
-        """Wait until the connection has ended, whoever ends it, and the handlers here with it.
+        """Wait until the connection has ended, whoever ends it, and its socket is closed.
+
+        Handlers here that served it are cancelled then, but for those of notifications, which go on
+        when the other side leaves, until they end or `close` is called here.
 
         Returns:
             How it ended: "closed", or "failed" with its reason.
@@ -124,7 +131,7 @@ class RpcPeer(Generic[M]):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.close()
-        await self.wait_closed()
+        await self._conversation.wait_over()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of pid {self._credentials.pid}, {self.status}>"
@@ -146,7 +153,8 @@ def current_peer() -> RpcPeer[Any]:
     Traceback (most recent call last):
     lazyipc.errors.LocalProtocolError: no message is being handled here
     """
-    peer: RpcPeer[Any] | None = PEER.get()
-    if peer is None:
+    handling = HANDLING.get()
+    if handling is None:
         raise LocalProtocolError("no message is being handled here")
+    peer: RpcPeer[Any] = handling.peer
     return peer

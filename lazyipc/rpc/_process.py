@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -32,6 +32,8 @@ from lazyipc.rpc._side import Side
 from lazyipc.rpc._watch import Step, Watch
 
 M = TypeVar("M", bound=BaseModel)
+N = TypeVar("N", bound=BaseModel)
+"""The same, of a class method: the class it is reached through says nothing of it."""
 T = TypeVar("T")
 
 SPAWN_SECONDS = 10.0
@@ -73,8 +75,8 @@ class RpcProcess(RpcPeer[M]):
     def spawn(
         cls,
         argv: Sequence[Argument],
-        message: type[M],
-        handler: Handler[M] | None = None,
+        message: type[N],
+        handler: Handler[N] | None = None,
         *,
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
@@ -84,7 +86,7 @@ class RpcProcess(RpcPeer[M]):
         grace: float = GRACE_SECONDS,
         schema_check: SchemaCheck = "enforce",
         limits: RpcLimits | None = None,
-    ) -> Opening[Self]:
+    ) -> Opening[RpcProcess[N]]:
         """Start a program, and wait until it has connected.
 
         Its stdin and stdout are this program's. Its stderr is passed on to this program's, as far
@@ -121,7 +123,7 @@ class RpcProcess(RpcPeer[M]):
         """
         if key_via not in get_args(KeyVia):
             raise ValueError(f"key_via must be one of {get_args(KeyVia)}, is {key_via!r}")
-        side = Side(message, handler, context, schema_check, limits or RpcLimits())
+        side = Side(message, handler, context, schema_check, limits)
         return Opening(cls._spawn(side, argv, env, cwd, key_via, timeout, grace))
 
     @classmethod
@@ -134,7 +136,7 @@ class RpcProcess(RpcPeer[M]):
         key_via: KeyVia,
         timeout: float,
         grace: float,
-    ) -> Self:
+    ) -> RpcProcess[Any]:
         deadline = monotonic() + timeout
         meeting = arrange(key_via)
         try:
@@ -142,25 +144,29 @@ class RpcProcess(RpcPeer[M]):
         except BaseException:
             meeting.close()
             raise
-        begun: list[Self] = []
+        begun: list[RpcProcess[Any]] = []
 
-        async def begin(connected: socket.socket, peer: Peer, token: str) -> Self:
+        async def begin(connected: socket.socket, peer: Peer, token: str) -> RpcProcess[Any]:
             child = watch.child
             name = str(child) if peer.pid == child.pid else f"pid {peer.pid} for {child}"
             try:
                 conversation = side.conversation(name, token, opens=False)
-                process = cls(conversation, peer, watch, grace)
+                process: RpcProcess[Any] = cls(conversation, peer, watch, grace)
             except BaseException:
                 connected.close()
                 raise
             begun.append(process)
-            await conversation.begin(connected, deadline, timeout, lingers=True)
+            await conversation.begin(connected, deadline, timeout, opens=False)
             return process
 
         loop = asyncio.get_running_loop()
-        meeting_child: asyncio.Task[Self] = loop.create_task(meeting.meet(watch.child, begin))
+        meeting_child = loop.create_task(meeting.meet(watch.child, begin))
         try:
-            return await _met(meeting_child, meeting, watch, deadline, timeout)
+            met = await _met(meeting_child, meeting, watch, deadline, timeout)
+            for process in begun:  # the child may have connected twice
+                if process is not met:
+                    process.close()
+            return met
         except GeneratorExit:  # nothing can be awaited any more
             watch.kill_now()
             if not loop.is_closed():
@@ -172,6 +178,8 @@ class RpcProcess(RpcPeer[M]):
                 await watch.end(grace, _first_step(error))
             finally:
                 await asyncio.wait([meeting_child])
+                if not meeting_child.cancelled():
+                    meeting_child.exception()  # seen; what is raised already tells more
                 for process in begun:  # it may have come too late
                     process.close()
                     await process.wait_closed()

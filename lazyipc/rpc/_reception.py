@@ -32,6 +32,9 @@ M = TypeVar("M", bound=BaseModel)
 ACCEPTS_PER_TURN = 64
 """How many one turn of the loop accepts: a flood of connects must not keep it from its work."""
 
+LEFT_COUNT = 16
+"""How many peers are kept that have left before anybody was told of them."""
+
 REST_SECONDS = 1.0
 """How long accepting rests after the system refused a descriptor."""
 
@@ -136,7 +139,7 @@ class Reception(Generic[M]):
         seconds = self._side.limits.handshake_seconds
         peer = self._conversations[conversation]
         try:
-            await conversation.begin(connected, monotonic() + seconds, seconds, lingers=True)
+            await conversation.begin(connected, monotonic() + seconds, seconds, opens=False)
         except IpcError as error:
             if not self.is_closed:
                 self._log(logging.WARNING, "%s did not come in: %s", peer.credentials, error)
@@ -145,14 +148,16 @@ class Reception(Generic[M]):
             self._look_round()
         if not peer.status.has_ended:
             self.peers[peer] = None
-            self._newcomers[peer] = None
-            self._wake()
+        self._newcomers[peer] = None
+        left = [each for each in self._newcomers if each.status.has_ended]
+        for each in left[:-LEFT_COUNT]:
+            del self._newcomers[each]
+        self._wake()
 
     def _look_round(self) -> None:
         """Let go of those that have ended."""
         for peer in [peer for peer in self.peers if peer.status.has_ended]:
             del self.peers[peer]
-            self._newcomers.pop(peer, None)
         for conversation in [each for each in self._conversations if each.is_over]:
             del self._conversations[conversation]
         if self._rest is None and len(self._conversations) < self._side.limits.peers:
@@ -200,7 +205,7 @@ class Reception(Generic[M]):
         if self._greetings:
             await asyncio.wait(self._greetings)
         for conversation in list(self._conversations):
-            await conversation.wait_end()
+            await conversation.wait_over()
 
     def let_go(self) -> None:
         """Nobody holds the server any more. This may be in any thread, for the collector is."""

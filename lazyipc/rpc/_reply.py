@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Coroutine, Generator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 from lazyipc.errors import IpcError, UnexpectedReply
-from lazyipc.rpc._crew import SHIFT
+from lazyipc.rpc._crew import HANDLING
 
 R_co = TypeVar("R_co", covariant=True)
 
 
 class Sender(Protocol):
     """Who sends the message of a reply."""
+
+    def hold(self, reply: Reply[Any]) -> None:
+        """Keep it until its message is sent, for somebody waits."""
 
     def give_up(self, reply: Reply[Any]) -> None:
         """Nobody waits for it any more."""
@@ -40,18 +43,18 @@ class Reply(Coroutine[Any, Any, R_co]):
 
     __slots__ = (
         "__name__",
-        "__qualname__",
         "__weakref__",
         "_error",
         "_expected",
         "_loop",
+        "_peer",
         "_sender",
         "_steps",
         "_value",
+        "_waiters",
         "call",
         "deadline",
         "draft",
-        "future",
         "has_ended",
         "is_answered",
         "seconds",
@@ -67,6 +70,7 @@ class Reply(Coroutine[Any, Any, R_co]):
         deadline: float,
         expected: type | None,
     ) -> None:
+        self.__name__ = "reply"
         self._sender = sender
         self._loop = loop
         self._expected = expected
@@ -78,13 +82,19 @@ class Reply(Coroutine[Any, Any, R_co]):
         self.deadline = deadline
         self.call = 0
         """The number it was sent under; 0 while it was not."""
-        self.future: asyncio.Future[None] | None = None
-        """What is awaited; there is none before somebody does."""
+        self._waiters: list[asyncio.Future[None]] = []
+        """A future for each who awaits it: to be cancelled is each one's own business."""
+        self._peer: object = None
         self.has_ended = False
         self.is_answered = True
         """Whether there is a reply to wait for, or only room."""
         self.was_heard = False
         """The other side's handler is done with it, and had nothing to say."""
+
+    def keep(self, peer: object) -> None:
+        """Hold the peer until the reply is there; who forgets a peer closes it."""
+        if not self.has_ended:
+            self._peer = peer
 
     def end(self, value: Any, error: IpcError | None = None) -> None:
         """What came of it; only the first end counts."""
@@ -93,33 +103,41 @@ class Reply(Coroutine[Any, Any, R_co]):
         self.has_ended = True
         self._value = value
         self._error = error
-        self.draft = None
-        if self.future is not None and not self.future.done():
-            self.future.set_result(None)
+        self._peer = self.draft = None
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def __await__(self) -> Generator[Any, Any, R_co]:
         if not self.has_ended:
-            if self.future is None:
-                self.future = self._loop.create_future()
-            shift = SHIFT.get()
-            if shift is not None:
-                shift.pause()
-            try:
-                yield from self.future
-            except BaseException:
-                self._sender.give_up(self)
-                raise
-            finally:
-                if shift is not None:
-                    shift.resume()
+            yield from self._wait()
         if self._error is not None:
             raise self._error
         value = self._value
         if self._expected is not None and not isinstance(value, self._expected):
-            raise UnexpectedReply(
-                f"{self._expected.__qualname__} was expected, {type(value).__qualname__} came"
-            )
+            names = [each.__qualname__ for each in get_args(self._expected) or (self._expected,)]
+            told = f"{' | '.join(names)} was expected, {type(value).__qualname__} came"
+            raise UnexpectedReply(told)
         return value  # type: ignore[no-any-return]
+
+    def _wait(self) -> Generator[Any, Any, None]:
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        if not self.call:
+            self._sender.hold(self)
+        handling = HANDLING.get()
+        if handling is not None:
+            handling.pause()
+        try:
+            yield from waiter
+        except BaseException:
+            self._waiters.remove(waiter)
+            if not self._waiters:
+                self._sender.give_up(self)
+            raise
+        finally:
+            if handling is not None:
+                handling.resume()
 
     def send(self, value: Any) -> Any:
         """Go on; what a task does."""
@@ -140,7 +158,7 @@ class Reply(Coroutine[Any, Any, R_co]):
             self._steps.close()
 
     def __del__(self) -> None:
-        if not (self.call or self.has_ended) and self.future is None:
+        if not (self.call or self.has_ended):
             warnings.warn(
                 "a message was not sent: the other side had no room for it, and nobody awaited "
                 "that it had",

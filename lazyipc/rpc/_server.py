@@ -68,7 +68,7 @@ class RpcServer(Generic[M]):
         schema_check: SchemaCheck = "enforce",
         limits: RpcLimits | None = None,
     ) -> None:
-        self._side = Side(message, handler, context, schema_check, limits or RpcLimits())
+        self._side = Side(message, handler, context, schema_check, limits)
         self._asked_path = None if path is None else os.fsdecode(path)
         self._reception: Reception[M] | None = None
         self._is_closed = False
@@ -126,6 +126,8 @@ class RpcServer(Generic[M]):
         try:
             async with asyncio.timeout(timeout):
                 peer = await reception.next_peer()
+                while peer is not None and peer.status.has_ended:
+                    peer = await reception.next_peer()
         except TimeoutError as error:
             raise ReplyTimeout(
                 f"{reception.key.path}: no client within {timeout:g} s", started="no"
@@ -135,10 +137,17 @@ class RpcServer(Generic[M]):
         return peer
 
     async def __aiter__(self) -> AsyncIterator[RpcPeer[M]]:
-        """Each peer as it comes, until the server is closed."""
+        """Each peer as it comes, until the server is closed.
+
+        One that has left again meanwhile is among them, of the last few: see its status.
+        """
         reception = self._open_reception()
         while (peer := await reception.next_peer()) is not None:
             yield peer
+
+    def __repr__(self) -> str:
+        where = "" if self._reception is None else f" at {self._reception.key.path}"
+        return f"<RpcServer of {self._side.messages.name}{where}, {self.status}>"
 
     def close(self) -> None:
         """Stop listening, and say goodbye to each peer. Calling it twice is fine."""

@@ -29,11 +29,11 @@ class Side:
         handler: handles them; None where they have `process`.
         context: what `process` is called with; NO_CONTEXT where it is not.
         schema_check: what a mismatch of schemas does.
-        limits: what other sides may take.
+        limits: what other sides may take; None: as usual.
 
     Raises:
         SchemaError: the messages cannot travel, or there are two who would handle them.
-        ValueError: `schema_check` is none.
+        ValueError, TypeError: a setting that is none.
     """
 
     def __init__(
@@ -42,16 +42,18 @@ class Side:
         handler: Answer | None,
         context: Any,
         schema_check: SchemaCheck,
-        limits: RpcLimits,
+        limits: RpcLimits | None,
     ) -> None:
         if schema_check not in SCHEMA_CHECKS:
             told = ", ".join(map(repr, SCHEMA_CHECKS))
             raise ValueError(f"schema_check must be one of {told}, is {schema_check!r}")
         if handler is not None and not callable(handler):
             raise TypeError(f"handler must be callable, is {type(handler).__name__}")
+        if not isinstance(limits, RpcLimits | None):
+            raise TypeError(f"limits must be an RpcLimits, is {type(limits).__name__}")
         self.messages = MessageSet(message)
-        self.limits = limits
-        self._crew = Crew(self.messages, handler, context, limits.running)
+        self.limits = limits or RpcLimits()
+        self._crew = Crew(self.messages, handler, context, self.limits.running)
         self._schema_check: SchemaCheck = schema_check
 
     def conversation(

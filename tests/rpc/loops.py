@@ -16,6 +16,7 @@ import logging
 import sys
 import time
 import warnings
+from asyncio import constants
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -28,6 +29,10 @@ Main = Callable[[], Coroutine[Any, Any, T]]
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 Run = Callable[..., Any]
 """`run`, or `run` over one of LOOPS."""
+
+STACK_DEPTH = 2
+"""How many lines debug mode keeps of where each task and timer was made: they are most of what it
+costs."""
 
 LAST_SECONDS = 1.0
 """How long a task gets that was cancelled because it failed its test."""
@@ -73,6 +78,8 @@ class Watch:
         self._descriptors = open_descriptors()
         self._warnings = self._stack.enter_context(warnings.catch_warnings(record=True))
         warnings.simplefilter("always")
+        self._stack.callback(setattr, constants, "DEBUG_STACK_DEPTH", constants.DEBUG_STACK_DEPTH)
+        constants.DEBUG_STACK_DEPTH = STACK_DEPTH
         hook = sys.unraisablehook
         self._stack.callback(setattr, sys, "unraisablehook", hook)
         sys.unraisablehook = self._on_unraisable

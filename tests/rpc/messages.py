@@ -193,6 +193,7 @@ class Divide(Order):
 
 class Wait(Order):
     async def process(self, context: Place) -> Said:
+        context.ran.append("Wait")
         try:
             await context.gate.wait()
         finally:

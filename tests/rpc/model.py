@@ -24,7 +24,7 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -117,11 +117,18 @@ class Page:
     runs: int = 0
     end: str = ""
     """How its handler ended."""
+    is_over: bool = False
     outcome: Any = None
     began: float = 0.0
     took: float = 0.0
     replied: float = math.inf
     """When its handler returned a reply."""
+
+    @property
+    def must_be_handled(self) -> bool:
+        """It was notified, and the other side was there until this one had left."""
+        is_kept = self.line.closed_by <= {self.side} and not self.line.was_cut
+        return self.kind == "notify" and self.is_over and self.outcome is None and is_kept
 
     def __str__(self) -> str:
         return (
@@ -168,6 +175,7 @@ class Book:
 
     def judge(self, page: Page) -> None:
         """Whether a send may end so."""
+        page.is_over = True
         outcome, job, line = page.outcome, page.job, page.line
         self.counts[f"{page.kind} {type(outcome).__name__}"] += 1
         match outcome:
@@ -220,12 +228,15 @@ class Book:
                 self.complain("handled twice", page)
             if page.runs and not page.end:
                 self.complain("its handler has not ended", page)
-            line = page.line
             if isinstance(page.outcome, ReplyTimeout | Disconnected):
                 self._check_started(page.outcome.started, page)
-            is_kept = line.closed_by <= {page.side} and not line.was_cut
-            if page.kind == "notify" and page.outcome is None and is_kept and not page.runs:
+            if page.must_be_handled and not page.runs:
                 self.complain("a notification was lost", page)
+
+    def unhandled(self) -> list[Page]:
+        """What has yet to be handled, or is."""
+        return [page for page in self.pages.values()
+                if not page.end and (page.runs or page.must_be_handled)]  # fmt: skip
 
 
 # The sides ----------------------------------------------------------------------------------------
@@ -283,6 +294,8 @@ class Scenario:
             self._stubborn.set()
             while self._plays:
                 await self._plays.pop()
+            # Notifications go on when their sender has left, but not when their taker closes.
+            await self._wait_while(self.book.unhandled)
         self.book.check_end()
         if self.book.broken:
             raise Broken(f"seed {self.seed}, {self.limits}:\n" + "\n".join(self.book.broken))
@@ -322,7 +335,7 @@ class Scenario:
                 line.is_disturbed = True
                 if client.status.kind == "connected":
                     line.closed_by.add("client")
-                client.close()
+                    client.close()
             ends = [end for end in (client, line.peer) if end is not None]
             statuses = [(await end.wait_closed()).kind for end in ends]
         self.book.counts["ended " + " ".join(sorted(statuses))] += 1
@@ -355,11 +368,15 @@ class Scenario:
         """Until each message of a line has ended, which those nobody waits for must as well."""
         if line.peer is not None:
             await line.peer_is_done.wait()
+        await self._wait_while(lambda: [] if line.is_disturbed else self._unfinished(line))
+
+    async def _wait_while(self, pages: Callable[[], list[Page]]) -> None:
+        """Until there are none of these, which are told of if that takes long."""
         deadline = time.monotonic() + 20
-        while self._unfinished(line) and not line.is_disturbed:
+        while left := pages():
             if time.monotonic() > deadline:
-                for page in self._unfinished(line):
-                    self.book.complain("its handler goes on for nobody", page)
+                for page in left:
+                    self.book.complain("its handler goes on for nobody, or never began", page)
                 return
             await asyncio.sleep(0.01)
 

@@ -89,7 +89,10 @@ class Proxy:
         line = self._planned.pop(0) if self._planned else Line(Course(), Course())
         self.lines.append(line)
         try:
-            theirs, ours = await asyncio.open_unix_connection(self._server)
+            try:
+                theirs, ours = await asyncio.open_unix_connection(self._server)
+            except OSError:
+                return  # the server is gone, which is told by closing
             try:
                 await _carry(line, (reader, writer), (theirs, ours))
             finally:

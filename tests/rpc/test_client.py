@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 from typing import Any
 
 import pytest
@@ -201,8 +202,8 @@ def test_a_hello_may_say_more_than_is_known(path: str) -> None:
     run(main)
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 4, 6])
-def test_a_connect_that_is_cancelled_leaves_nothing(path: str, after: int) -> None:
+@pytest.mark.parametrize("after", range(1, 8))
+def test_a_connect_that_is_cancelled_leaves_nothing(on_loop: Run, path: str, after: int) -> None:
     async def main() -> None:
         async with RawServer(path) as raw:
             client = asyncio.create_task(_await(connecting(raw.key)))
@@ -211,7 +212,22 @@ def test_a_connect_that_is_cancelled_leaves_nothing(path: str, after: int) -> No
             with pytest.raises(asyncio.CancelledError):
                 await client
 
-    run(main)
+    on_loop(main)
+
+
+@pytest.mark.parametrize("after", range(1, 8))
+def test_a_connect_that_is_cut_off_leaves_nothing(on_loop: Run, path: str, after: int) -> None:
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            client = asyncio.create_task(_await(connecting(ConnectionKey.make(path))))
+            await settle(after)
+            listener.accept()[0].close()
+            with raised_in_time(SECONDS), pytest.raises(Disconnected):
+                await client
+
+    on_loop(main)
 
 
 def test_an_opening_that_is_never_awaited_warns_as_a_coroutine_does() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import math
 import os
+import warnings
 from typing import Any
 
 import pytest
@@ -266,7 +267,11 @@ def test_a_loop_that_ends_under_its_peers(on_loop: Run) -> None:
             end.send(Number(n=1))
         end.close()
     server.close()
-    left.clear()
+    with warnings.catch_warnings():  # asyncio's own, of the transports that its loop left open
+        warnings.simplefilter("ignore", ResourceWarning)
+        left.clear()
+        del server, client, peer, end, _
+        gc.collect()
 
 
 def test_a_peer_belongs_to_one_loop() -> None:
@@ -314,9 +319,10 @@ async def _await(awaitable: Any) -> Any:
 
 def test_a_server_that_closes_does_not_wait_for_ever_for_stubborn_handlers() -> None:
     """A handler that suppresses its cancellation ends when it likes; meanwhile nobody hangs."""
-    gate = asyncio.Event()
+    began, gate = asyncio.Event(), asyncio.Event()
 
     async def stubborn(message: Note, peer: Any) -> Note:
+        began.set()
         while not gate.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await gate.wait()
@@ -325,7 +331,7 @@ def test_a_server_that_closes_does_not_wait_for_ever_for_stubborn_handlers() -> 
     async def main() -> None:
         async with joined(stubborn) as both:
             send = both.client.send(Number(n=1), math.inf)
-            await asyncio.sleep(0.01)
+            await began.wait()
             both.peer.close()
             with raised_in_time(SECONDS), pytest.raises(Disconnected):
                 await send

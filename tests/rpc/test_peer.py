@@ -39,8 +39,9 @@ from tests.rpc.messages import (
     joined,
     silent,
 )
+from tests.rpc.virtual import VirtualClock
 
-SHORT = 0.03
+SHORT = 0.06
 """Of a timeout that is meant to pass."""
 
 
@@ -195,6 +196,16 @@ def test_expect(on_loop: Run) -> None:
     on_loop(main)
 
 
+def test_expect_one_of_several() -> None:
+    async def main() -> None:
+        async with joined() as both:
+            assert await both.client.send(Number(n=1), expect=Number | Text) == Number(n=1)
+            with pytest.raises(UnexpectedReply, match=r"Number \| Text.*Empty"):
+                await both.client.send(Empty(), expect=Number | Text)
+
+    run(main)
+
+
 # What is known at the call ------------------------------------------------------------------------
 
 
@@ -255,6 +266,18 @@ def test_a_timeout_that_is_none_is_refused_at_the_call(timeout: Any) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("timeout", [math.inf, 1e300, 1e17, 1e9])
+def test_a_timeout_of_any_length(on_loop: Run, timeout: float) -> None:
+    async def main() -> None:
+        limits = {"limits": RpcLimits(handshake_seconds=timeout)}
+        async with joined(server=limits, client={"timeout": timeout, **limits}) as both:
+            assert await both.client.send(Number(n=1), timeout) == Number(n=1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(both.server.wait_for_client(timeout), 0.01)
+
+    on_loop(main)
+
+
 # Timeouts -----------------------------------------------------------------------------------------
 
 
@@ -267,7 +290,7 @@ def test_a_timeout_ends_the_send_and_the_handler(on_loop: Run) -> None:
                     await end.send(Number(n=1), SHORT)
                 assert isinstance(raised.value, TimeoutError)
                 assert raised.value.started in ("unknown", "yes")
-            await stage.reaches(cancelled=2)
+            await until(lambda: len(stage.cancelled) == len(stage.began))
             assert both.client.status.kind == both.peer.status.kind == "connected"
 
     on_loop(main)
@@ -291,19 +314,20 @@ def test_many_timeouts_in_any_order() -> None:
     async def main() -> None:
         stage = Stage()
         async with joined(stage.handle) as both:
-            seconds = [0.05, 0.01, 0.03, math.inf, 0.02, 0.04]
+            seconds = [5, 1, 3, math.inf, 2, 4]
             tasks = [asyncio.create_task(both.client.send(Number(n=n), wait))
                      for n, wait in enumerate(seconds)]  # fmt: skip
             ended: list[int] = []
             for n, task in enumerate(tasks):
                 task.add_done_callback(functools.partial(_note_end, ended, n))
-            await until(lambda: len(ended) == 5)
+            await until(lambda: len(ended) == 5, seconds=50)
             assert ended == [1, 4, 2, 5, 0]
             assert all(isinstance(tasks[n].exception(), ReplyTimeout) for n in ended)
             stage.gate.set()
             assert await tasks[3] == Number(n=3)
 
-    run(main)
+    with VirtualClock() as clock:
+        run(main, timeout=60, new_loop=clock.new_loop)
 
 
 def _note_end(ended: list[int], n: int, task: asyncio.Task[Any]) -> None:
@@ -464,6 +488,20 @@ def test_a_handler_of_any_callable_kind() -> None:
     run(main)
 
 
+def test_a_handler_that_is_not_async_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    def plain(message: Note, peer: RpcPeer[Note]) -> Note:
+        return message
+
+    async def main() -> None:
+        handler: Any = plain
+        async with joined(handler) as both:
+            with raised_in_time(SECONDS), pytest.raises(RemoteError, match="async def"):
+                await both.client.send(Number(n=1))
+
+    run(main)
+    assert "async def" in caplog.text
+
+
 def test_nobody_handles_what_is_sent() -> None:
     """A side without a handler says so; the sender does not wait for its timeout."""
 
@@ -522,7 +560,7 @@ def test_timeouts_inside_a_handler() -> None:
         stage = Stage()
         async with joined(careful, stage.handle) as both:
             assert await both.client.send(Number(n=1)) == Number(n=1)
-            await stage.reaches(cancelled=2)
+            await until(lambda: len(stage.cancelled) == len(stage.began))
 
     run(main)
 
@@ -620,7 +658,7 @@ def test_time_limits_of_asyncio_cancel_the_handler(how: str) -> None:
             with pytest.raises(TimeoutError) as raised:
                 await (asyncio.wait_for(send, SHORT) if how == "wait_for" else _limited(send))
             assert not isinstance(raised.value, IpcError)
-            await stage.reaches(cancelled=1)
+            await until(lambda: len(stage.cancelled) == len(stage.began))
 
     run(main)
 
@@ -644,10 +682,12 @@ def test_the_end_of_a_cancelled_handler_frees_its_place() -> None:
 def test_a_late_reply_is_dropped(on_loop: Run) -> None:
     """A handler that will not be cancelled replies when nobody waits any more."""
     gate = asyncio.Event()
+    began: list[Note] = []
     replied: list[Note] = []
 
     async def stubborn(message: Number, peer: RpcPeer[Note]) -> Note:
         if message.n < 10:
+            began.append(message)
             while not gate.is_set():
                 with contextlib.suppress(asyncio.CancelledError):
                     await gate.wait()
@@ -656,13 +696,17 @@ def test_a_late_reply_is_dropped(on_loop: Run) -> None:
 
     async def main() -> None:
         async with joined(stubborn) as both:
-            for n in range(10):
+            for n in range(5):
                 with pytest.raises(ReplyTimeout):
-                    await both.client.send(Number(n=n), 0.001)
+                    await both.client.send(Number(n=n), 0.005)
+            cancelled = [asyncio.create_task(both.client.send(Number(n=n))) for n in range(5, 10)]
+            await until(lambda: Number(n=9) in began)
+            for send in cancelled:
+                send.cancel()
             others = [both.client.send(Number(n=n)) for n in range(10, 20)]
             gate.set()
             assert await asyncio.gather(*others) == [Number(n=n + 100) for n in range(10, 20)]
-            await until(lambda: len(replied) == 10)
+            await until(lambda: len(replied) == len(began))
             assert await both.client.send(Number(n=20)) == Number(n=120)
             assert both.client.status.kind == "connected"
 
@@ -797,9 +841,11 @@ def test_a_handler_leaves_its_own_peers_block() -> None:
 
 
 def test_handlers_of_a_closed_peer_run_their_finally() -> None:
+    began = asyncio.Event()
     tidied: list[str] = []
 
     async def tidy(message: Note, peer: RpcPeer[Note]) -> Note:
+        began.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -810,7 +856,7 @@ def test_handlers_of_a_closed_peer_run_their_finally() -> None:
     async def main() -> None:
         async with joined(tidy) as both:
             send = both.client.send(Empty(), math.inf)
-            await asyncio.sleep(0.01)
+            await began.wait()
             both.client.close()
             with pytest.raises(Disconnected):
                 await send

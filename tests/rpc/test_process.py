@@ -36,6 +36,7 @@ from lazyipc._io import sockets
 from lazyipc.rpc import ConnectionKey, RpcLimits, RpcPeer
 from lazyipc.rpc import _meeting as meeting_module
 from lazyipc.rpc import _process as process_module
+from lazyipc.rpc._conversation import Conversation
 from lazyipc.rpc._process import RpcProcess
 from lazyipc.rpc._side import Side
 from tests.harness import connect, run_script
@@ -231,7 +232,7 @@ def test_a_host_that_ignores_its_childrens_end(on_loop: Run) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("status", [0, 3])
-def test_a_child_that_ends_at_once_is_told_of_at_once(on_loop: Run, way: str, status: int) -> None:
+def test_a_child_that_ends_at_once_is_told_of_at_once(way: str, status: int) -> None:
     async def main() -> None:
         argv = sh(f"echo one >&2; echo two >&2; exit {status}")
         with raised_in_time(5), pytest.raises(ChildExited) as caught:
@@ -241,7 +242,7 @@ def test_a_child_that_ends_at_once_is_told_of_at_once(on_loop: Run, way: str, st
         told = rf"/bin/sh \(pid \d+\) exited with status {status} before it was connected; "
         assert re.fullmatch(rf"{told}its last words:\none\ntwo", str(error))
 
-    on_loop(main)
+    run(main)
 
 
 def test_a_child_that_is_killed_is_told_of_by_the_signal() -> None:
@@ -338,7 +339,7 @@ def ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("ends_first")
 @pytest.mark.parametrize("way", WAYS)
-def test_what_it_said_last_is_heard_though_it_has_ended(on_loop: Run, way: str) -> None:
+def test_what_it_said_last_is_heard_though_it_has_ended(way: str) -> None:
     other = PeerConnection(MessageSet(Order), opens=True, key="" if way == "fd" else TOKEN)
     other.start()
     argv = raw(
@@ -352,7 +353,7 @@ def test_what_it_said_last_is_heard_though_it_has_ended(on_loop: Run, way: str) 
         with pytest.raises(SchemaMismatch):
             await spawning(argv, key_via=way)
 
-    on_loop(main)
+    run(main)
 
 
 def test_a_child_that_talks_something_else_is_refused() -> None:
@@ -639,6 +640,39 @@ def test_two_connections_of_a_child_at_once_are_one_peer(on_loop: Run, way: str)
         async with spawning(argv, key_via=way) as child:
             assert child.credentials.pid == child.pid
         assert child.returncode == 0
+
+    on_loop(main)
+
+
+def test_two_that_agree_in_the_same_turn_are_one_peer(
+    on_loop: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = raw(
+        "first = parent",
+        "agree()",
+        "parent = socket.socket(socket.AF_UNIX)",
+        "agree()",
+        "while first.recv(1 << 20): pass",
+        "end()",
+    )
+    real = Conversation.begin
+    agreed: list[Conversation] = []
+
+    async def main() -> None:
+        both = asyncio.Event()
+
+        async def begin(self: Conversation, *words: Any, **more: Any) -> None:
+            await real(self, *words, **more)
+            agreed.append(self)
+            if len(agreed) == 2:
+                both.set()
+            await both.wait()
+
+        monkeypatch.setattr(Conversation, "begin", begin)
+        async with spawning(argv, key_via="env") as child:
+            assert sorted(one.status.kind for one in agreed) == ["closed", "connected"]
+        assert child.returncode == 0
+        agreed.clear()
 
     on_loop(main)
 

@@ -274,8 +274,8 @@ def test_a_start_that_is_cancelled_when_it_is_over_leaves_nothing(
     real = Conversation.begin
     tasks: list[asyncio.Task[Any]] = []
 
-    async def begin(self: Conversation, *words: Any) -> None:
-        await real(self, *words)
+    async def begin(self: Conversation, *words: Any, **more: Any) -> None:
+        await real(self, *words, **more)
         tasks[0].cancel()
 
     monkeypatch.setattr(Conversation, "begin", begin)

@@ -427,6 +427,27 @@ def test_peers_that_came_before_anybody_asked_are_kept() -> None:
     run(main)
 
 
+def test_two_who_iterate_share_the_peers() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            met: list[RpcPeer[Note]] = []
+
+            async def meet() -> None:
+                async for peer in server:
+                    met.append(peer)
+
+            meeting = [asyncio.create_task(meet()) for _ in range(2)]
+            clients = [await connecting(server.key) for _ in range(6)]
+            await until(lambda: len(met) == 6)
+            assert len(set(map(id, met))) == 6
+            server.close()
+            await asyncio.gather(*meeting)
+            for client in clients:
+                await client.wait_closed()
+
+    run(main)
+
+
 def test_who_waits_for_a_client_when_the_server_closes() -> None:
     async def main() -> None:
         async with serving() as server:
@@ -550,7 +571,7 @@ def test_closing_ends_all_conversations(on_loop: Run) -> None:
     on_loop(main)
 
 
-def test_closing_while_a_client_shakes_hands() -> None:
+def test_closing_while_a_client_shakes_hands(on_loop: Run) -> None:
     async def main() -> None:
         async with serving() as server, raw_client(server.path) as raw:
             raw.write(hello(server.key)[:50])
@@ -558,12 +579,24 @@ def test_closing_while_a_client_shakes_hands() -> None:
             await settle(3)
             server.close()
             with raised_in_time(SECONDS):
-                await server.wait_closed()
-                await raw.rest()
+                await asyncio.gather(server.wait_closed(), _read_and_close(raw))
                 with contextlib.suppress(IpcError):
                     await (await connected).wait_closed()
 
-    run(main)
+    on_loop(main)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_closing_while_somebody_connects(on_loop: Run, turns: int) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            with connect(server.path) as connected:
+                connected.setblocking(False)
+                await settle(turns)
+                server.close()
+            await server.wait_closed()
+
+    on_loop(main)
 
 
 def test_a_handler_closes_the_server() -> None:
