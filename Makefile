@@ -41,8 +41,9 @@ plot: $(STAMP)  ## measure the plots of docs/performance.md and draw them
 fuzz: $(STAMP)  ## invented types and forged bytes for a minute; FUZZ="--seconds 600 --seed 7"
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-soak: $(STAMP)  ## the fifteen failure modes at full scale, at most 20 minutes; SOAK="--only 3"
+soak: $(STAMP)  ## the fifteen failure modes at full scale, and peers at random, at most 22 minutes; SOAK="--only 3"
 	$(BIN)/python -m tests.soak $(SOAK)
+	$(BIN)/python -m tests.rpc.model --seconds 120
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

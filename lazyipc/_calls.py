@@ -34,6 +34,19 @@ def checked_timeout(timeout: float | None) -> float | None:
     return timeout
 
 
+def checked_seconds(seconds: float, what: str = "timeout") -> float:
+    """A number of seconds, if it is one.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"{what} must be a number of seconds, is {seconds!r}")
+    if not seconds >= 0:
+        raise ValueError(f"{what} must be a number of seconds from 0, is {seconds}")
+    return seconds
+
+
 def trusted_uids(server_uids: Iterable[int] | None) -> frozenset[int]:
     """The users that a server may run as; None is one's own and root."""
     return frozenset((os.geteuid(), 0) if server_uids is None else server_uids)

@@ -88,7 +88,7 @@ class Peer:
         """Shake hands as the client."""
         self.hello(key=key, **said)
         self.theirs = self.next(HELLO).content
-        self.next(ACCEPT)
+        assert self.next(ACCEPT).call == 0
         self.write(ACCEPT, 0)
 
     def welcome(self, key: str = "", **said: Any) -> None:
@@ -97,7 +97,7 @@ class Peer:
         assert self.theirs.get("key", "") == key
         self.hello(**said)
         self.write(ACCEPT, 0)
-        self.next(ACCEPT)
+        assert self.next(ACCEPT).call == 0
 
     def begin(self, kind: int, name: str, *values: Any, deadline: Any = NO_DEADLINE) -> int:
         """Send a request or a notification, for which there must be room; return its call."""

@@ -434,7 +434,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # bytes and moments in an event loop
     "_aio.alarm": set(),
     "_aio.connecting": {"_io.sockets"},
-    "_aio.stream": {"_core.parts"},
+    "_aio.stream": {"_aio.news", "_core.parts"},
     # the client
     "_calls": {"_core.catalog", "_core.framing"},
     "_verdict": {"_io.status_page"},
@@ -588,6 +588,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rpc._parent",
     },
     "rpc._process": {
+        "_calls",
         "_core.connection.hello",
         "_io.child",
         "_peer",
@@ -629,6 +630,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rpc._conversation": {
         "_aio.alarm",
+        "_aio.news",
         "_aio.stream",
         "_core.connection.hello",
         "_core.connection.peer",
@@ -636,6 +638,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.fds",
         "_io.sockets",
         "_log",
+        "_stats",
         "rpc._crew",
         "rpc._endings",
         "rpc._inbox",
@@ -674,6 +677,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "rpc._status",
     },
     "rpc._reception": {
+        "_aio.news",
         "_io.fds",
         "_io.private_dir",
         "_io.sockets",
@@ -703,13 +707,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.messages",
         "_io.clock",
         "_log",
-        "_stats",
         "rpc._conversation",
         "rpc._crew",
         "rpc._limits",
     },
     "rpc._status": {"_core.record"},
     "rpc._endings": set(),
+    "_aio.news": set(),
     # the codec by itself
     "bincode": {
         "_core.codec",

@@ -46,12 +46,13 @@ def test_the_readme_shows_the_demo_as_it_is(demo_output: str) -> None:
 
 def test_the_readme_programs_run(tmp_path: Path) -> None:
     programs = readme_programs()
-    assert set(programs) == {"commands.py", "train.py", "steer.py", "sweep.py"}
+    assert set(programs) == {"commands.py", "train.py", "steer.py", "sweep.py", "sandwich.py"}
     for name, source in programs.items():
         (tmp_path / name).write_text(source)
     with subprocess.Popen([sys.executable, "-u", "train.py"], cwd=tmp_path) as host:
         try:
-            steer = "import os\nwhile not os.path.exists('train.sock'): pass\nimport sweep, steer\n"
+            steer = "import os\nwhile not os.path.exists('train.sock'): pass\n"
+            steer += "import sweep, steer, sandwich\n"
             done = subprocess.run(
                 [sys.executable, "-c", steer],
                 cwd=tmp_path,
@@ -67,6 +68,7 @@ def test_the_readme_programs_run(tmp_path: Path) -> None:
     assert swept == ["rates [0.1, 0.2]", "rate 0.3", "rate 0.4"]
     assert re.fullmatch(r"at step \d+ with rate 0\.0001", told[0])
     assert told[1] == "refused: a learning rate of 7.0 makes no sense"
+    assert told[2] == "a sandwich of bread jelly bread"
     assert not (tmp_path / "train.sock").exists()
 
 
@@ -83,6 +85,7 @@ def test_the_readme_programs_satisfy_a_type_checker(tmp_path: Path) -> None:
             "train.py",
             "steer.py",
             "sweep.py",
+            "sandwich.py",
         ],
         cwd=tmp_path,
         capture_output=True,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import subprocess
 import sys
+import textwrap
 from typing import Any, cast
 
 import pytest
 
 from examples.rpc import server
 from examples.rpc.messages import ASandwich, Good, GoodToHear, HowAreYou, MakeMeASandwich, Message
-from examples.rpc.orders import CountPrimes, Progress, SetChunk, Watch, Work, is_prime
+from examples.rpc.orders import CountPrimes, SetChunk, Talk, Watch, Work, is_prime
 from lazyipc import CommandFailed
+from lazyipc.rpc import RpcClient, RpcServer
 from tests.harness import ROOT
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
@@ -70,7 +73,7 @@ def test_a_worker_is_steered_and_tells_how_far_it_is() -> None:
     done = run("steer")
     assert (done.returncode, done.stderr) == (0, "")
     parent, worker = said_by("parent", done.stdout), said_by("worker", done.stdout)
-    assert len(parent) + len(worker) == len(done.stdout.splitlines())
+    assert len(parent) + len(worker) == len(done.stdout.splitlines()), done.stdout
     assert worker == ["chunks of 20000 from now on", "told to stop before 9000000"]
     counted = parent.index("9592 primes below 100000")
     reports = [int(line.split()[0]) for line in parent[:counted]]
@@ -87,32 +90,42 @@ def test_a_worker_is_steered_and_tells_how_far_it_is() -> None:
 
 
 def test_what_the_orders_do(capsys: pytest.CaptureFixture[str]) -> None:
-    work, watch = Work(), Watch()
-    SetChunk(size=7).process(work)
-    assert work.chunk == 7
-    assert asyncio.run(CountPrimes(below=100).process(work)).count == 25
-    with pytest.raises(CommandFailed):
-        asyncio.run(CountPrimes(below=10**8).process(work))
-    assert asyncio.run(counted_with_a_larger_chunk()) == [10, 100, 190, 200]
-    progress = Progress(done=1, total=2)
-    progress.process(watch)
-    assert watch.reports.get_nowait() is progress
-    assert capsys.readouterr().out == "worker | chunks of 7 from now on\nparent | 1 of 2\n"
+    """Over a connection within this process; a chunk is set while the numbers are looked at."""
+    work, watch = Work(chunk=10), Watch()
+
+    async def main() -> list[int]:
+        async with (
+            RpcServer(Talk, context=watch) as listening,
+            RpcClient.connect(listening.key, Talk, context=work),
+        ):
+            worker = await listening.wait_for_client()
+            count = worker.send(CountPrimes(below=2000))
+            reports = [await watch.reports.get()]
+            await worker.notify(SetChunk(size=90))
+            assert (await count).count == 303
+            while reports[-1].done < 2000:
+                reports.append(await watch.reports.get())
+            with pytest.raises(CommandFailed):
+                await worker.send(CountPrimes(below=10**8))
+        return [report.done for report in reports]
+
+    reports = asyncio.run(main())
+    assert reports[0] == 10
+    assert reports[-1] == 2000
+    assert 90 in [after - before for before, after in itertools.pairwise(reports)]
+    assert work.chunk == 90
+    assert capsys.readouterr().out.splitlines()[0] == "parent | 10 of 2000"
     assert [n for n in range(30) if is_prime(n)] == [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
 
 
-async def counted_with_a_larger_chunk() -> list[int]:
-    """What a count reports whose chunk is set when the first report has come."""
-    work, reports = Work(chunk=10), []
-
-    class Parent:
-        async def notify(self, progress: Progress) -> None:
-            reports.append(progress.done)
-            work.chunk = 90
-
-    work.parent = cast(Any, Parent())
-    assert (await CountPrimes(below=200).process(work)).count == 46
-    return reports
+def test_what_the_page_shows_of_them_is_what_runs() -> None:
+    text = (ROOT / "docs" / "rpc.md").read_text("utf-8")
+    shown = re.findall(r"\(\[`(\w+\.py)`\]\(\S+\)\):\n\n```python\n(.*?)```", text, re.DOTALL)
+    assert [name for name, _ in shown] == ["server.py", "client.py"]
+    assert text.count("```python") == len(shown)
+    for name, block in shown:
+        source = (ROOT / "examples" / "rpc" / name).read_text("utf-8")
+        assert textwrap.indent(block, " " * 4) in source, name
 
 
 @pytest.mark.parametrize("name", ["client", "worker"])

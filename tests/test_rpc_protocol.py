@@ -295,7 +295,9 @@ DESCRIBED = {
 def test_a_mismatch_ends_the_handshake_with_the_servers_description() -> None:
     def script(peer: Peer, token: str) -> Frame:
         peer.hello(key=token)
-        assert "key" not in peer.next(HELLO).content
+        hello = peer.next(HELLO)
+        assert hello.call == 0
+        assert "key" not in hello.content
         failure = peer.next(ERROR)  # and no accept before it
         assert is_at_end(peer)
         return failure
@@ -355,6 +357,13 @@ def test_what_fits(schema: Any, kind: str) -> None:
 
 
 def test_an_unknown_message_is_answered_and_the_connection_goes_on() -> None:
+    def not_compared(peer: Peer, token: str) -> Frame:
+        peer.join(token, schema=None)
+        peer.begin(REQUEST, "More")
+        failure = peer.next(ERROR)
+        peer.write(GOODBYE, 0)
+        return failure
+
     def script(peer: Peer, token: str) -> list[Frame]:
         peer.join(token)
         came = []
@@ -364,7 +373,10 @@ def test_an_unknown_message_is_answered_and_the_connection_goes_on() -> None:
         peer.write(GOODBYE, 0)
         return came
 
-    first, second, third = as_client(script, descriptions=[[*MESSAGES, ["message", "More", []]]])
+    more = [[*MESSAGES, ["message", "More", []]]]
+    assert json.loads(as_client(not_compared, descriptions=more).content[3]) == DESCRIBED
+    first, second, third = as_client(script, descriptions=more)
+    assert first.content[3] == "{}"
     assert [(kind, call, content[0]) for kind, call, content in (first, second)] == [
         (ERROR, 1, 7),
         (ERROR, 2, 7),
@@ -880,9 +892,12 @@ def test_commands_are_answered_as_they_declare(capsys: pytest.CaptureFixture[str
     def script(peer: Peer, token: str) -> list[Frame]:
         peer.join(token)
         came = []
-        for name, value in ("SetChunk", 30), ("CountPrimes", 100), ("CountPrimes", 10**9):
+        for name, value in ("SetChunk", 50), ("CountPrimes", 100), ("CountPrimes", 10**9):
             peer.begin(REQUEST, name, value)
-            came.append(peer.next())
+            while (frame := peer.next(NOTIFY, RESPONSE, ERROR)).kind == NOTIFY:
+                peer.write(FINISHED, frame.call)
+                came.append(frame)
+            came.append(frame)
         peer.begin(NOTIFY, "CountPrimes", 10**9)
         came.append(peer.next())  # a notification is told nothing but that it is over
         peer.write(GOODBYE, 0)
@@ -893,14 +908,16 @@ def test_commands_are_answered_as_they_declare(capsys: pytest.CaptureFixture[str
         }
         return came
 
-    chunk, primes, failure, told = as_client(
+    chunk, half, whole, primes, failure, told = as_client(
         script, None, message=Talk, descriptions=[TALK, TALK_REPLIES], context=Work()
     )
     assert chunk == (RESPONSE, 1, ("unit", None))
+    assert half == (NOTIFY, 1, ("Progress", 50, 100))
+    assert whole == (NOTIFY, 2, ("Progress", 100, 100))
     assert primes == (RESPONSE, 2, ("Primes", 25))
     assert (failure.call, failure.content[:2]) == (3, (2, "CommandFailed"))
     assert told == (FINISHED, 4, None)
-    assert "chunks of 30" in capsys.readouterr().out
+    assert "chunks of 50" in capsys.readouterr().out
 
 
 class Pick(Command[Any]):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lazyipc import U64, Command, CommandFailed, Response
-from lazyipc.rpc import RpcPeer
+from lazyipc.rpc import current_peer
 
 
 @dataclass
@@ -19,7 +19,6 @@ class Work:
 
     chunk: int = 1000
     """How many numbers it looks at between two looks around."""
-    parent: RpcPeer[Talk] | None = None
 
 
 @dataclass
@@ -52,14 +51,14 @@ class CountPrimes(Talk, timeout=60):
         """Look at a chunk of numbers at a time; in between, other messages are handled."""
         if self.below > 10_000_000:
             raise CommandFailed(f"{self.below} is too far for this example")
+        parent = current_peer()
         count = start = 0
         try:
             while start < self.below:
                 stop = min(start + context.chunk, self.below)
                 count += sum(map(is_prime, range(start, stop)))
                 start = stop
-                if context.parent is not None:
-                    await context.parent.notify(Progress(done=start, total=self.below))
+                await parent.notify(Progress(done=start, total=self.below))
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
             print(f"worker | told to stop before {self.below}", flush=True)

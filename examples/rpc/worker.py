@@ -12,9 +12,7 @@ from lazyipc.rpc import RpcClient
 
 async def main() -> None:
     """Serve the parent until it leaves; should it be killed, the connection ends as well."""
-    work = Work()
-    async with RpcClient.from_parent(Talk, context=work) as parent:
-        work.parent = parent
+    async with RpcClient.from_parent(Talk, context=Work()) as parent:
         await parent.wait_closed()
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, Self, cast
 
+from lazyipc._aio.news import News
 from lazyipc._core.parts import Parts
 
 RECEIVE_BYTES = 1 << 16
@@ -65,7 +66,7 @@ class Stream(asyncio.BufferedProtocol):
         """What is done with it after these."""
         self._is_corked = False
         self._is_flush_due = False
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._news = News(loop)
         self.is_full = False
         """So much is unsent that a writer should wait."""
         self.is_closed = False
@@ -164,13 +165,7 @@ class Stream(asyncio.BufferedProtocol):
     async def room(self) -> None:
         """Wait until the stream is not full; it has room for ever once it has ended."""
         while self.is_full and not self.has_ended:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+            await self._news.wait()
 
     def close(self) -> None:
         """Write what there is to write, then close."""
@@ -221,9 +216,7 @@ class Stream(asyncio.BufferedProtocol):
     async def wait_closed(self) -> None:
         """Wait until the socket is closed."""
         while not self.has_ended:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
+            await self._news.wait()
 
     # What the loop calls.
 
@@ -256,7 +249,7 @@ class Stream(asyncio.BufferedProtocol):
         self._write_slices()
         if self.is_full:
             return
-        self._wake()
+        self._news.tell()
         if self._on_room is not None:
             self._on_room()
 
@@ -265,11 +258,5 @@ class Stream(asyncio.BufferedProtocol):
         self.is_closed = self.has_ended = True
         self._drop()
         self._space = memoryview(b"")
-        self._wake()
+        self._news.tell()
         self._on_end(exc if isinstance(exc, OSError) else None)
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, deque()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)

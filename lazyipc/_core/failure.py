@@ -82,7 +82,7 @@ def failure_of(error: BaseException) -> Failure:
             return _failure(MESSAGE_TOO_LARGE, kind, str(error), detail)
         case SchemaMismatch():
             failure = _failure(SCHEMA_MISMATCH, kind, error.difference)
-            return failure._replace(detail=error.ours)
+            return failure._replace(detail=error.ours or "{}")
         case ReplyTimeout():
             return _failure(EXPIRED, kind, str(error))
         case RemoteProtocolError():

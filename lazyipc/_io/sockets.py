@@ -28,6 +28,8 @@ BACKLOG = 1024
 
 RECEIVE_BYTES = 65536
 """One read: over a thousand small messages, and no more than a poll should copy for one client."""
+REST_PIECES = 32
+"""More than a socket's queue holds; a peer may go on writing for ever."""
 NO_WAIT = socket.MSG_DONTWAIT
 SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 """Flags instead of a non-blocking mode, which would cost each new connection a system call."""
@@ -218,7 +220,10 @@ def _connect(path: str, name: str, server_uids: frozenset[int]) -> socket.socket
 def rest_of(connected: socket.socket) -> Iterator[bytes]:
     """What a peer had sent before the connection broke, piece by piece."""
     with contextlib.suppress(OSError):  # what broke it is known
-        while data := connected.recv(RECEIVE_BYTES, NO_WAIT):
+        for _ in range(REST_PIECES):
+            data = connected.recv(RECEIVE_BYTES, NO_WAIT)
+            if not data:
+                return
             yield data
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from lazyipc._aio.connecting import connect
-from lazyipc._calls import checked_timeout, trusted_uids
+from lazyipc._calls import checked_seconds, trusted_uids
 from lazyipc._core.connection.hello import SchemaCheck
 from lazyipc._io import sockets
 from lazyipc._peer import Peer
@@ -92,7 +92,7 @@ class RpcClient(RpcPeer[M]):
         """
         to = key if isinstance(key, ConnectionKey) else ConnectionKey(key)
         side = Side(message, handler, context, schema_check, limits)
-        checked_timeout(timeout)
+        checked_seconds(timeout)
         return Opening(cls._connect(side, to, timeout, trusted_uids(server_uids)))
 
     @classmethod
@@ -113,7 +113,7 @@ class RpcClient(RpcPeer[M]):
         Raises (when awaited): as `connect`; TransportError where this program was not started so.
         """
         side = Side(message, handler, context, schema_check, limits)
-        checked_timeout(timeout)
+        checked_seconds(timeout)
         return Opening(cls._join(side, timeout))
 
     @classmethod

@@ -17,6 +17,7 @@ from time import monotonic, monotonic_ns
 from typing import Any
 
 from lazyipc._aio.alarm import Alarm
+from lazyipc._aio.news import News
 from lazyipc._aio.stream import Stream
 from lazyipc._core.connection.hello import SchemaStatus
 from lazyipc._core.connection.peer import PeerConnection
@@ -34,6 +35,7 @@ from lazyipc._core.events import (
 from lazyipc._io import sockets
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._log import ClientLog
+from lazyipc._stats import Counts
 from lazyipc.errors import (
     DecodeError,
     Disconnected,
@@ -61,7 +63,7 @@ class Conversation:
         loop: the event loop it lives in.
         connection: its side of the protocol.
         crew: who handles what comes.
-        log: where the other side's doings are logged.
+        log: where the other side's doings are logged; None: in one of its own.
         name: what stands for the connection in errors: the socket's path.
         out_bytes: after how many unsent bytes a send waits.
         handshake_seconds: how long the other side may take to say who it is.
@@ -72,7 +74,7 @@ class Conversation:
         loop: asyncio.AbstractEventLoop,
         connection: PeerConnection,
         crew: Crew,
-        log: ClientLog,
+        log: ClientLog | None,
         name: str,
         *,
         out_bytes: int,
@@ -80,7 +82,8 @@ class Conversation:
     ) -> None:
         self._loop = loop
         self._connection = connection
-        self._log = log
+        self._has_own_log = log is None
+        self._log = ClientLog(name, Counts()) if log is None else log
         self._name = name
         self._stream = Stream(
             loop,
@@ -96,17 +99,18 @@ class Conversation:
             connection,
             self._stream,
             crew,
-            log,
+            self._log,
             self._held_peer,
             self._tell_change,
         )
         self._patience = Alarm(loop, self._lost_patience)
         """Rings when the handshake, or the end, takes too long."""
         self._handshake_seconds = handshake_seconds
-        self._changed: set[asyncio.Future[None]] = set()
+        self._news = News(loop)
         self._peer: Callable[[], Any] = lambda: None
         self._is_ours_to_end = False
         self._is_forked = False
+        self._has_agreed = False
         self._now_ns = 0
         """When the last piece came."""
         self.status = WAITING
@@ -139,16 +143,19 @@ class Conversation:
                 self._connection.start()
                 self._stream.write(self._connection.take_output())
                 while self.status is WAITING:
-                    await self._change()
-                if self.status is not CONNECTED:
+                    await self._news.wait()
+                if self.status.has_ended and not self._has_agreed:
                     raise self.status.reason or self._disconnected("no")
+        except GeneratorExit:  # nothing can be awaited any more
+            self._stream.abort()
+            raise
         except BaseException as error:
             if not self.status.has_ended:
                 self._end(CLOSED)
                 self._stream.abort()
             elif opens:
                 self._stream.hang_up()
-            await self.wait_end()
+            await self.wait_over()
             if isinstance(error, TimeoutError) and not isinstance(error, IpcError):
                 raise _endings.no_agreement(self._name, timeout) from error
             raise
@@ -156,7 +163,8 @@ class Conversation:
     def serve(self, peer: Any) -> None:
         """Belong to a peer, which is what users hold: once nobody does, the connection ends."""
         self._peer = weakref.ref(peer)
-        weakref.finalize(peer, self._let_go).atexit = False
+        # Not the method itself: the finalizer would keep what may lead to the peer.
+        weakref.finalize(peer, _let_go, weakref.ref(self)).atexit = False
 
     def _held_peer(self) -> Any:
         return self._peer()
@@ -169,7 +177,7 @@ class Conversation:
     async def wait_schema(self) -> SchemaStatus:
         """Wait until it is known how the two schemas compare."""
         while self._connection.schema is None and not self.status.has_ended:
-            await self._change()
+            await self._news.wait()
         if self._connection.schema is None:
             return SchemaStatus("failed", reason=str(self.status))
         return self._connection.schema
@@ -180,31 +188,21 @@ class Conversation:
         while not (self.status.has_ended and self._stream.has_ended) or (
             self._inbox.is_stopping and not is_within
         ):
-            await self._change()
+            await self._news.wait()
         return self.status
 
     async def wait_over(self) -> None:
         """Wait until the handlers are gone, too."""
         while not self.is_over:
-            await self._change()
+            await self._news.wait()
 
     @property
     def is_over(self) -> bool:
         """Whether the connection has ended, its socket is closed and its handlers are gone."""
         return self.status.has_ended and self._stream.has_ended and not self._inbox.count
 
-    async def _change(self) -> None:
-        changed = self._loop.create_future()
-        self._changed.add(changed)
-        try:
-            await changed
-        finally:
-            self._changed.discard(changed)
-
     def _tell_change(self) -> None:
-        for changed in self._changed:
-            if not changed.done():
-                changed.set_result(None)
+        self._news.tell()
         if self.on_change is not None:
             self.on_change()
 
@@ -292,6 +290,7 @@ class Conversation:
         self._patience.stop()
         if schema.kind == "mismatch":
             self._log(logging.WARNING, "the schemas differ: %s", schema.difference)
+        self._has_agreed = True
         self.status = CONNECTED
         self._tell_change()
 
@@ -339,6 +338,8 @@ class Conversation:
                 self._received(data)
         self._left(error)
         self._patience.stop()
+        if self._has_own_log:
+            self._log.close()
         self._tell_change()
 
     def _lost_patience(self) -> None:
@@ -347,7 +348,7 @@ class Conversation:
             return
         self._fail(_endings.no_agreement(self._name, self._handshake_seconds))
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Nobody holds the peer any more. This may be in any thread, for the collector is."""
         if self.status.has_ended:
             return
@@ -376,8 +377,9 @@ class Conversation:
             self._connection.receive_end()
         except DecodeError:
             is_within = True
-        was_agreed = self.status is not WAITING
-        return _endings.went_away(self._name, error, was_agreed=was_agreed, is_within=is_within)
+        return _endings.went_away(
+            self._name, error, was_agreed=self._has_agreed, is_within=is_within
+        )
 
     def _disconnected(self, started: Started) -> Disconnected:
         return _endings.disconnected(
@@ -400,3 +402,9 @@ class Conversation:
 def _seconds_until(deadline: float) -> float | None:
     """For asyncio, to which None is for ever."""
     return None if math.isinf(deadline) else max(deadline - monotonic(), 0)
+
+
+def _let_go(conversation: Callable[[], Conversation | None]) -> None:
+    held = conversation()
+    if held is not None:
+        held.let_go()

@@ -60,6 +60,7 @@ class Crew:
         self._is_plain: dict[type, bool] = {}
         self._limit = limit
         self._running = 0
+        self._is_filling = False
         self._ring: dict[Waiting, None] = {}
         """Those with messages that wait for a place, in turn."""
 
@@ -112,11 +113,17 @@ class Crew:
         self._fill()
 
     def _fill(self) -> None:
-        while self._ring and self._running < self._limit:
-            waiting = next(iter(self._ring))
-            del self._ring[waiting]
-            if waiting.begin_next():
-                self._ring[waiting] = None
+        if self._is_filling:
+            return  # what has begun and ended at once leaves its place to the loop below
+        self._is_filling = True
+        try:
+            while self._ring and self._running < self._limit:
+                waiting = next(iter(self._ring))
+                del self._ring[waiting]
+                if waiting.begin_next():
+                    self._ring[waiting] = None
+        finally:
+            self._is_filling = False
 
     def go_on(self) -> None:
         """One that waited goes on, at once, whoever runs."""

@@ -101,17 +101,18 @@ class Inbox:
         crew = self._crew
         handling = Handling(crew, peer, call, message, deadline_ns, is_answered)
         if crew.is_absent:
+            if not is_answered:
+                name = type(message).__name__
+                self._log(logging.WARNING, "nobody handles messages: %s was dropped", name)
             told = RemoteError("nobody handles messages on this side", kind="NoHandler")
             self._end(handling, told)
-        elif self._queue or self._is_held:
+        elif self._is_held:
             self._queue[call] = handling
-            if not self._is_held:
-                crew.wait(self)
         elif deadline_ns is not None and now_ns >= deadline_ns:
             self._end(handling, expired((now_ns - deadline_ns) / 1e9))
         elif crew.is_plain(message.__class__):
             self._process(handling)
-        elif crew.try_begin():
+        elif not self._queue and crew.try_begin():
             self._begin(handling)
         else:
             self._queue[call] = handling
@@ -212,6 +213,8 @@ class Inbox:
 
     def _stop(self, handling: Handling) -> None:
         """Cancel a handler."""
+        if handling.is_stopped:
+            return  # a handler tidies up once
         handling.is_stopped = True
         if handling.task is None:
             return
@@ -224,6 +227,7 @@ class Inbox:
         """A handler has ended."""
         if self._running.pop(handling.call, None) is not None:
             handling.end()
+            handling.task = None  # whose context leads here
             self._tell_progress()
 
     def _tell_progress(self) -> None:

@@ -61,6 +61,8 @@ class Outbox:
 
     def send(self, message: Any, timeout: float | None, expected: type | None) -> Reply[Any]:
         """Send a message that is answered: now, where there is room."""
+        if expected is not None:
+            isinstance(message, expected)  # which raises now, not at the reply, if it is no type
         draft = self._connection.draft(message)
         if timeout is None:
             own = draft[0].timeout

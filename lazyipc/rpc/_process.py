@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
+from lazyipc._calls import checked_seconds
 from lazyipc._core.connection.hello import SchemaCheck
 from lazyipc._io.child import Argument, status_in_words
 from lazyipc._io.child import start as start_child
@@ -123,6 +124,8 @@ class RpcProcess(RpcPeer[M]):
         """
         if key_via not in get_args(KeyVia):
             raise ValueError(f"key_via must be one of {get_args(KeyVia)}, is {key_via!r}")
+        checked_seconds(timeout)
+        checked_seconds(grace, "grace")
         side = Side(message, handler, context, schema_check, limits)
         return Opening(cls._spawn(side, argv, env, cwd, key_via, timeout, grace))
 

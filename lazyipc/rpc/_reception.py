@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from lazyipc import _place
+from lazyipc._aio.news import News
 from lazyipc._io import private_dir, sockets
 from lazyipc._io.fds import Closers, abandon_in_child
 from lazyipc._log import ClientLog
@@ -74,7 +75,7 @@ class Reception(Generic[M]):
         """All that have not ended, those included that have not agreed yet."""
         self._greetings: set[asyncio.Task[None]] = set()
         self._newcomers: dict[RpcPeer[M], None] = {}
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._news = News(self._loop)
         self._rest: asyncio.TimerHandle | None = None
         self._is_listening = False
         self.is_closed = False
@@ -152,7 +153,7 @@ class Reception(Generic[M]):
         left = [each for each in self._newcomers if each.status.has_ended]
         for each in left[:-LEFT_COUNT]:
             del self._newcomers[each]
-        self._wake()
+        self._news.tell()
 
     def _look_round(self) -> None:
         """Let go of those that have ended."""
@@ -168,23 +169,10 @@ class Reception(Generic[M]):
         while not self._newcomers:
             if self.is_closed:
                 return None
-            await self._change()
+            await self._news.wait()
         peer = next(iter(self._newcomers))
         del self._newcomers[peer]
         return peer
-
-    async def _change(self) -> None:
-        waiter = self._loop.create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
     def close(self) -> None:
         """Stop listening, and say goodbye to each peer. Calling it twice is fine."""
@@ -193,15 +181,16 @@ class Reception(Generic[M]):
         self.is_closed = True
         if not self._loop.is_closed():
             self._stop_listening()
-            self._wake()
+            self._news.tell()
         self._closers.close()
+        self._log.close()
         for conversation in list(self._conversations):
             conversation.close()
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed, and all connections have ended, and their handlers."""
         while not self.is_closed:
-            await self._change()
+            await self._news.wait()
         if self._greetings:
             await asyncio.wait(self._greetings)
         for conversation in list(self._conversations):

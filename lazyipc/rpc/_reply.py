@@ -156,6 +156,8 @@ class Reply(Coroutine[Any, Any, R_co]):
         """Give up."""
         if self._steps is not None:
             self._steps.close()
+        elif not self._waiters:
+            self._sender.give_up(self)
 
     def __del__(self) -> None:
         if not (self.call or self.has_ended):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel
@@ -77,7 +77,8 @@ class RpcServer(Generic[M]):
         if self._reception is not None or self._is_closed:
             raise LocalProtocolError("a server is entered once; make another one")
         self._reception = Reception(self._side, self._asked_path)
-        weakref.finalize(self, self._reception.let_go).atexit = False
+        # Not the method itself: the finalizer would keep what may lead to the server.
+        weakref.finalize(self, _let_go, weakref.ref(self._reception)).atexit = False
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -159,3 +160,9 @@ class RpcServer(Generic[M]):
         """Wait until the server is closed, and all connections have ended, and their handlers."""
         if self._reception is not None:
             await self._reception.wait_closed()
+
+
+def _let_go(reception: Callable[[], Reception[Any] | None]) -> None:
+    held = reception()
+    if held is not None:
+        held.let_go()

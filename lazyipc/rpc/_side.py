@@ -13,7 +13,6 @@ from lazyipc._core.connection.peer import PeerConnection
 from lazyipc._core.messages import MessageSet
 from lazyipc._io.clock import clock_identity
 from lazyipc._log import ClientLog
-from lazyipc._stats import Counts
 from lazyipc.rpc._conversation import Conversation
 from lazyipc.rpc._crew import Answer, Crew
 from lazyipc.rpc._limits import RpcLimits
@@ -84,7 +83,7 @@ class Side:
             asyncio.get_running_loop(),
             connection,
             self._crew,
-            log or ClientLog(name, Counts()),
+            log,
             name,
             out_bytes=limits.out_bytes,
             handshake_seconds=limits.handshake_seconds,

@@ -597,7 +597,17 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the first; then one more each")
     parser.add_argument("--loop", choices=["virtual", *LOOPS], default="virtual")
     arguments = parser.parse_args(words)
-    logging.getLogger("lazyipc").setLevel(logging.CRITICAL)  # handlers break here on purpose
+    logger = logging.getLogger("lazyipc")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # handlers break here on purpose
+    try:
+        _play_on(arguments)
+    finally:
+        logger.setLevel(level)
+    return 0
+
+
+def _play_on(arguments: argparse.Namespace) -> None:
     seed = secrets.randbelow(1_000_000_000) if arguments.seed is None else arguments.seed
     _say(f"seed {seed}, loop {arguments.loop}")
     counts: Counter[str] = Counter()
@@ -609,7 +619,6 @@ def main(words: Sequence[str] | None = None) -> int:
     _say(f"{played} scenarios")
     for what, count in counts.most_common():
         _say(f"{count:>8,} {what}")
-    return 0
 
 
 def _say(text: str) -> None:
