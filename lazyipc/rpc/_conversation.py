@@ -155,6 +155,7 @@ class Conversation:
                 self._stream.abort()
             elif opens:
                 self._stream.hang_up()
+            self._inbox.end(drops_all=True)
             await self.wait_over()
             if isinstance(error, TimeoutError) and not isinstance(error, IpcError):
                 raise _endings.no_agreement(self._name, timeout) from error

@@ -196,8 +196,12 @@ class Inbox:
 
     async def _handle(self, handling: Handling) -> None:
         handling.has_begun = True
+        is_torn = False
         try:
             reply = await self._crew.answer(handling)
+        except GeneratorExit:  # its loop was closed under it: there is nobody to tell, nor to begin
+            is_torn = True
+            raise
         except asyncio.CancelledError as error:
             self._end(handling, None if handling.is_stopped else self._told(handling, error))
             raise
@@ -209,7 +213,8 @@ class Inbox:
         else:
             self._respond(handling, reply)
         finally:
-            self._forget(handling)
+            if not is_torn:
+                self._forget(handling)
 
     def _stop(self, handling: Handling) -> None:
         """Cancel a handler."""

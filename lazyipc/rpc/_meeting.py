@@ -98,7 +98,8 @@ class PairMeeting:
         try:
             await spoken
         finally:
-            loop.remove_reader(fd)
+            if not loop.is_closed():
+                loop.remove_reader(fd)
         self._is_taken = True
         return await begin(self._ours, Peer(child.pid, os.geteuid(), os.getegid()), "")
 
@@ -170,17 +171,23 @@ class ListenerMeeting:
                 loop.add_reader(fd, accept)
 
         loop.add_reader(fd, accept)
+        is_torn = False
         try:
             return await met
+        except GeneratorExit:  # nothing can be awaited any more
+            is_torn = True
+            raise
         finally:
-            if not met.cancel() and not met.cancelled():
-                met.exception()  # seen, also where this was cancelled first
-            loop.remove_reader(fd)
+            if not loop.is_closed():
+                loop.remove_reader(fd)
             self.close()
-            for attempt in self._attempts:
-                attempt.cancel()
-            if self._attempts:
-                await asyncio.wait(self._attempts)
+            if not is_torn:
+                if not met.cancel() and not met.cancelled():
+                    met.exception()  # seen, also where this was cancelled first
+                for attempt in self._attempts:
+                    attempt.cancel()
+                if self._attempts:
+                    await asyncio.wait(self._attempts)
 
     def _accept(self, child: Child, child_start: int | None) -> tuple[socket.socket, Peer] | None:
         """The next one who connected, if it may be the child."""

@@ -133,7 +133,7 @@ class Outbox:
 
     def give_up(self, reply: Reply[Any]) -> None:
         """Nobody waits for it any more: the other side may stop."""
-        if reply.has_ended:
+        if reply.has_ended or self._loop.is_closed():
             return
         self.waiting.pop(id(reply), None)
         self._stop(reply)

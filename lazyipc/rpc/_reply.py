@@ -149,7 +149,8 @@ class Reply(Coroutine[Any, Any, R_co]):
         """Go on with an exception; what a task does that is cancelled."""
         if self._steps is None:
             self._steps = self.__await__()
-            self._sender.give_up(self)  # for it has not begun to wait
+            if not self._waiters:  # for it has not begun to wait
+                self._sender.give_up(self)
         return self._steps.throw(*raised)
 
     def close(self) -> None:
