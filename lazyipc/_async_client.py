@@ -214,7 +214,7 @@ class AsyncIpcClient:
         first: _Begun | None = None
         try:
             while (first := await begun.get()) is not None:
-                answer = first if isinstance(first, Failed) else await first[0].end_of(first[1])
+                answer = first if isinstance(first, Failed) else await first[1].answer
                 room.release()
                 if isinstance(answer, Responded):
                     yield answer.value

@@ -27,11 +27,9 @@ def checked_timeout(timeout: float | None) -> float | None:
     """A client's timeout, if it is one.
 
     Raises:
-        ValueError: it is not.
+        TypeError, ValueError: it is not.
     """
-    if timeout is not None and not timeout >= 0:
-        raise ValueError(f"timeout must be a number of seconds from 0, is {timeout}")
-    return timeout
+    return None if timeout is None else checked_seconds(timeout)
 
 
 def checked_seconds(seconds: float, what: str = "timeout") -> float:

@@ -133,11 +133,11 @@ class Stream(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         gathered, size = self._gathered, self._gathered_bytes
-        if not gathered:
+        if not gathered or self._transport is None:
             return
         self._gathered = []
         self._gathered_bytes = 0
-        if self.is_closed or self._transport is None:
+        if self.is_closed:
             return
         if self.is_full or size > SLICE_BYTES:
             self._write_large(gathered)
@@ -224,6 +224,7 @@ class Stream(asyncio.BufferedProtocol):
         """The loop has taken the socket."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing
         self._transport.set_write_buffer_limits(high=self._out_bytes)
+        self._flush()  # what was written before
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next piece belongs."""

@@ -110,7 +110,7 @@ class RpcClient(RpcPeer[M]):
 
         Args: as for `connect`.
 
-        Raises (when awaited): as `connect`; TransportError where this program was not started so.
+        Raises (when awaited): as `connect`; ServerNotRunning where this program was not started so.
         """
         side = Side(message, handler, context, schema_check, limits)
         checked_seconds(timeout)

@@ -147,6 +147,7 @@ class Conversation:
                 if self.status.has_ended and not self._has_agreed:
                     raise self.status.reason or self._disconnected("no")
         except GeneratorExit:  # nothing can be awaited any more
+            self.status = CLOSED
             self._stream.abort()
             raise
         except BaseException as error:

@@ -67,7 +67,7 @@ def disconnected(
     """
     ended = "was closed here" if is_ours else "was closed by the other side"
     if reason is not None:
-        ended = f"failed ({reason})"
+        ended = f"failed ({str(reason).removeprefix(f'{name}: ')})"
     error = Disconnected(
         f"{name}: the connection {ended}; {_TOLD[started]}",
         path=name,

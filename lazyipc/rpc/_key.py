@@ -17,7 +17,7 @@ TOKEN_BYTES = 24
 TOKEN_CHARACTERS = (22, 128)
 """How long a token may be that another program made: 22 characters have 128 bits at least."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_PATH = re.compile(r"/(?:[A-Za-z0-9/._-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+_PATH = re.compile(r"(?:[A-Za-z0-9/._-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _LONGEST_SHOWN = 40
 """Characters of a text that is no key, in an error."""
 
@@ -113,11 +113,12 @@ def _why_no_key(text: str) -> str:
     (path,) = rest
     if not path.startswith("/"):
         return f"its path is not absolute: {_shown(path)}"
-    if not _PATH.fullmatch(path):
-        return (
-            f"its path has a character that must be percent-encoded, or a % without two "
-            f"hexadecimal digits: {_shown(path)}"
-        )
+    fits = _PATH.match(path)
+    if fits is not None and fits.end() < len(path):
+        wrong = path[fits.end()]
+        if wrong == "%":
+            return f"its path has a % without two hexadecimal digits: {_shown(path)}"
+        return f"its path has {wrong!r}, which must be percent-encoded: {_shown(path)}"
     if "%00" in path:
         return f"its path has a zero byte: {_shown(path)}"
     return ""

@@ -52,9 +52,10 @@ class RpcLimits:
         if self.in_bytes is TWICE_MESSAGE_BYTES:
             object.__setattr__(self, "in_bytes", 2 * self.message_bytes)
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ValueError(f"RpcLimits.{field.name} must be positive")
-            if "seconds" not in field.name and type(getattr(self, field.name)) is not int:
+            value = getattr(self, field.name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"RpcLimits.{field.name} must be a positive number")
+            if "seconds" not in field.name and type(value) is not int:
                 raise ValueError(f"RpcLimits.{field.name} must be a whole number")
         if self.depth > MAX_DEPTH:
             raise ValueError(f"RpcLimits.depth must be at most {MAX_DEPTH}")

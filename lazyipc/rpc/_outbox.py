@@ -15,12 +15,12 @@ from typing import Any
 
 from lazyipc._aio.alarm import Alarm
 from lazyipc._aio.stream import Stream
-from lazyipc._calls import DEFAULT_TIMEOUT, in_ns
+from lazyipc._calls import DEFAULT_TIMEOUT, checked_seconds, in_ns
 from lazyipc._core.connection.outgoing import Draft
 from lazyipc._core.connection.peer import PeerConnection
 from lazyipc._core.parts import Parts
 from lazyipc.errors import Disconnected, IpcError, LocalProtocolError, ReplyTimeout, Started
-from lazyipc.rpc._reply import Reply
+from lazyipc.rpc._reply import Reply, alternatives
 
 SWEEP_SECONDS = 2e-6
 """How far apart, for each message that waits, two looks at their deadlines are at least: so looking
@@ -62,15 +62,13 @@ class Outbox:
     def send(self, message: Any, timeout: float | None, expected: type | None) -> Reply[Any]:
         """Send a message that is answered: now, where there is room."""
         if expected is not None:
-            isinstance(message, expected)  # which raises now, not at the reply, if it is no type
+            alternatives(expected)  # which raises now, not at the reply
         draft = self._connection.draft(message)
         if timeout is None:
             own = draft[0].timeout
             seconds = DEFAULT_TIMEOUT if own is None else own
-        elif timeout >= 0:
-            seconds = timeout
         else:
-            raise ValueError(f"timeout must be a number of seconds from 0, is {timeout}")
+            seconds = checked_seconds(timeout)
         reply: Reply[Any] = Reply(self, self._loop, draft, seconds, monotonic() + seconds, expected)
         self._enter(reply)
         return reply

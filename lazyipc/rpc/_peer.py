@@ -129,8 +129,10 @@ class RpcPeer(Generic[M]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, kind: object = None, *exc_info: object) -> None:
         self.close()
+        if kind is GeneratorExit:  # the loop was closed under it, and nothing can be awaited
+            return
         await self._conversation.wait_over()
 
     def __repr__(self) -> str:

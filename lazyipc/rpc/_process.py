@@ -216,8 +216,11 @@ class RpcProcess(RpcPeer[M]):
         assert returncode is not None
         return returncode
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, kind: object = None, *exc_info: object) -> None:
         self.close()
+        if kind is GeneratorExit:  # the loop was closed under it, and nothing can be awaited
+            self._watch.kill_now()
+            return
         await self._watch.end(self._grace)
         await self.wait_closed()
 

@@ -8,12 +8,32 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Coroutine, Generator
-from typing import Any, Protocol, TypeVar, get_args
+from types import UnionType
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin
 
 from lazyipc.errors import IpcError, UnexpectedReply
 from lazyipc.rpc._crew import HANDLING
 
 R_co = TypeVar("R_co", covariant=True)
+
+
+def alternatives(expected: Any) -> tuple[type, ...]:
+    """The types that a reply may have, of what `expect=` says.
+
+    Raises:
+        TypeError: that is no type, nor several.
+
+    >>> alternatives(int | str)
+    (<class 'int'>, <class 'str'>)
+    """
+    is_union = isinstance(expected, UnionType) or get_origin(expected) is Union
+    several = get_args(expected) if is_union else expected
+    if not isinstance(several, tuple):
+        several = (several,)
+    for each in several:
+        if not isinstance(each, type):
+            raise TypeError(f"expect must be a class, or several as `A | B`, is {expected!r}")
+    return several
 
 
 class Sender(Protocol):
@@ -115,9 +135,8 @@ class Reply(Coroutine[Any, Any, R_co]):
             raise self._error
         value = self._value
         if self._expected is not None and not isinstance(value, self._expected):
-            names = [each.__qualname__ for each in get_args(self._expected) or (self._expected,)]
-            told = f"{' | '.join(names)} was expected, {type(value).__qualname__} came"
-            raise UnexpectedReply(told)
+            names = " | ".join(each.__qualname__ for each in alternatives(self._expected))
+            raise UnexpectedReply(f"{names} was expected, {type(value).__qualname__} came")
         return value  # type: ignore[no-any-return]
 
     def _wait(self) -> Generator[Any, Any, None]:

@@ -81,8 +81,10 @@ class RpcServer(Generic[M]):
         weakref.finalize(self, _let_go, weakref.ref(self._reception)).atexit = False
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, kind: object = None, *exc_info: object) -> None:
         self.close()
+        if kind is GeneratorExit:  # the loop was closed under it, and nothing can be awaited
+            return
         await self.wait_closed()
 
     def _open_reception(self) -> Reception[M]:

@@ -335,7 +335,7 @@ def test_a_peer_that_talks_to_a_lazy_server_is_told(wires: Wire) -> None:
     assert "this is a lazy server" in str(event.error)
     error = raised(peer, server.fail(event.call, event.error))
     assert type(error) is RemoteProtocolError
-    assert "talk to an IpcServer with IpcClient or AsyncIpcClient" in str(error)
+    assert "talk to it with IpcClient or AsyncIpcClient" in str(error)
     assert peer.take_output() == b""
     assert server.finished
 

@@ -91,6 +91,17 @@ def test_what_somebody_put_into_it_stays(parent: Path) -> None:
     assert names(parent) == {Path(made.path).name, f"{Path(made.path).name}/notes"}
 
 
+def test_abandoned_it_is_somebody_elses_to_remove(parent: Path) -> None:
+    """A forked child ends, and with it whatever would have released it."""
+    made = make()
+    before = names(parent)
+    made.abandon()
+    made.release()
+    assert names(parent) == before
+    sweep(str(parent))
+    assert names(parent) == set()
+
+
 def test_it_may_be_gone_before_it_is_released(parent: Path) -> None:
     made = make()
     os.unlink(made.ownership.path + ".lock")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import select
 import shutil
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -287,3 +289,32 @@ def test_the_kernel_refuses_another_user(owned: Ownership, folder: Path) -> None
         f"{errno.EACCES} {owned.path}: permission denied; the socket or its directory is another "
         "user's"
     )
+
+
+# What is left in a connection that broke ----------------------------------------------------------
+
+
+def test_what_had_come_is_read_behind_the_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.sendall(b"last words")
+        theirs.close()
+        assert b"".join(sockets.rest_of(ours)) == b"last words"
+        assert list(sockets.rest_of(ours)) == []
+
+
+def test_what_has_not_come_is_not_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert list(sockets.rest_of(ours)) == []
+
+
+def test_one_who_writes_without_end_is_not_read_without_end() -> None:
+    class Endless:
+        def recv(self, size: int, flags: int) -> bytes:
+            return bytes(size)
+
+    endless: Any = Endless()
+    pieces = list(itertools.islice(sockets.rest_of(endless), 1000))
+    assert sum(map(len, pieces)) < 10_000_000
+    assert len(pieces) < 1000

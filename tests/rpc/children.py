@@ -17,7 +17,7 @@ from lazyipc._core.connection.peer import PeerConnection
 from lazyipc._core.messages import MessageSet
 from lazyipc.rpc import RpcClient, RpcPeer
 from lazyipc.rpc._process import RpcProcess
-from tests.harness import DEADLINE_SECONDS, ROOT
+from tests.harness import DEADLINE_SECONDS, ROOT, own_children
 from tests.rpc.messages import Note, Number, Text, echo
 
 PYTHON = (sys.executable, "-S", "-E", "-c")
@@ -106,12 +106,10 @@ def spawning(argv: Any, handler: Any = echo, **settings: Any) -> Any:
 @contextlib.contextmanager
 def no_child_left() -> Iterator[None]:
     """See that each child that was started is gone, and no zombie."""
+    before = own_children()
     yield
-    try:
-        left = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return
-    raise AssertionError(f"a child is left, or a zombie: {left}")
+    left = own_children() - before
+    assert not left, f"a child is left, or a zombie: {left}"
 
 
 def is_gone_in_time(pid: int) -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from lazyipc import ReplyTimeout
+from lazyipc import U64, Command, ReplyTimeout
+from lazyipc._aio.stream import OUT_BYTES
 from lazyipc._core.framing import Kind
+from lazyipc._core.messages import MessageSet
 from lazyipc.rpc import RpcClient, RpcLimits, RpcServer
 from tests.harness import REQUEST_EXTRA
 from tests.rpc.loops import Run, run, settle, until
@@ -328,6 +330,60 @@ def test_replies_to_one_who_does_not_read_them_are_bounded(on_loop: Run) -> None
                 raw.abort()
             async with RpcClient.connect(server.key, Note, echo) as client:
                 assert await client.send(Number(n=1)) == Number(n=1)
+
+    on_loop(main)
+
+
+class Fetch(Command[list[int]]):
+    """Asks for more than it is itself."""
+
+
+class FetchSoon(Fetch):
+    n: U64
+
+    def process(self, context: list[int]) -> bytes:
+        context.append(self.n)
+        return bytes(50_000)
+
+
+class FetchLater(Fetch):
+    n: U64
+
+    async def process(self, context: list[int]) -> bytes:
+        context.append(self.n)
+        await asyncio.sleep(0)
+        return bytes(50_000)
+
+
+@pytest.mark.parametrize("model", [FetchSoon, FetchLater], ids=lambda model: model.__name__)
+def test_who_does_not_read_is_not_served_until_it_does(
+    on_loop: Run, model: type[FetchSoon | FetchLater]
+) -> None:
+    """Small messages may have large replies: those to come are made when there is room."""
+    messages, count = MessageSet(Fetch), 120
+
+    async def main() -> None:
+        ran: list[int] = []
+        limits = RpcLimits(running=4)
+        async with (
+            RpcServer(Fetch, context=ran, limits=limits) as server,
+            raw_client(server.path) as raw,
+        ):
+            await raw.shake_hands_as_client(server.key, schema=messages.description)
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            calls = range(1, count + 1)
+            raw.write(*(request(model(n=call), call, messages) for call in calls))
+            await settle(200)
+            served = len(ran)
+            assert served * 50_000 < KERNEL_BYTES + OUT_BYTES + 6 * 50_000
+            await settle()
+            assert len(ran) == served
+            raw.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            answered = [await raw.frame() for _ in calls]
+            assert [one and one[:2] for one in answered] == [
+                (Kind.RESPONSE, call) for call in calls
+            ]
+            assert ran == [*calls]
 
     on_loop(main)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import warnings
 from typing import Any
 
 import pytest
@@ -20,11 +21,13 @@ from lazyipc import (
     TransportError,
 )
 from lazyipc._core.framing import Kind, frame
-from lazyipc.rpc import ConnectionKey, RpcClient, RpcServer
+from lazyipc.rpc import ConnectionKey, RpcClient, RpcLimits, RpcServer
+from lazyipc.rpc._conversation import LINGER_SECONDS
 from tests.harness import Host, Job, hosted
 from tests.rpc.loops import Run, raised_in_time, run, settle, until
 from tests.rpc.messages import SECONDS, Note, Number, Order, Place, Stage, Where, echo, joined
 from tests.rpc.raw import Raw, RawServer, accept, hello, notify
+from tests.rpc.virtual import VirtualClock
 
 SHORT = 0.05
 
@@ -202,6 +205,61 @@ def test_a_hello_may_say_more_than_is_known(path: str) -> None:
     run(main)
 
 
+def test_connecting_may_take_as_long_as_its_timeout_says(path: str) -> None:
+    """What a server bounds handshakes with is not what a client bounds them with."""
+
+    async def main() -> None:
+        limits = RpcLimits(handshake_seconds=1)
+        async with RawServer(path) as raw:
+            opening = asyncio.create_task(_await(connecting(raw.key, timeout=60, limits=limits)))
+            connection = await raw.client()
+            await asyncio.sleep(30)
+            await connection.shake_hands_as_server()
+            async with await opening as client:
+                assert client.status.kind == "connected"
+                await connection.close()
+
+    with VirtualClock() as clock:
+        run(main, timeout=600, new_loop=clock.new_loop)
+
+
+def test_a_connect_that_fails_does_not_wait_for_the_server_to_hang_up(path: str) -> None:
+    async def main(clock: VirtualClock) -> None:
+        async with RawServer(path) as raw:
+            opening = asyncio.create_task(_await(connecting(raw.key)))
+            connection = await raw.client()
+            connection.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            before = clock.monotonic()
+            with pytest.raises(RemoteProtocolError):
+                await opening
+            assert clock.monotonic() - before < LINGER_SECONDS / 2
+
+    with VirtualClock() as clock:
+        run(lambda: main(clock), timeout=600, new_loop=clock.new_loop)
+
+
+@pytest.mark.parametrize("after", [1, 3, 20])
+def test_a_connect_that_is_thrown_away_hangs_up(path: str, after: int) -> None:
+    """As by the collector, when a loop was closed over it; nothing can be awaited then."""
+
+    async def main() -> None:
+        async with RawServer(path) as raw:
+            opening = connecting(raw.key)
+            waits_for: Any = opening.send(None)
+            connection = await raw.client()
+            for _ in range(after):
+                await asyncio.sleep(0)
+                if waits_for is None or waits_for.done():
+                    waits_for = opening.send(None)
+            with warnings.catch_warnings():  # that it was forgotten, which it was
+                warnings.simplefilter("ignore", ResourceWarning)
+                opening.close()
+            with raised_in_time(SECONDS):
+                await connection.rest()
+
+    run(main)
+
+
 @pytest.mark.parametrize("after", range(1, 8))
 def test_a_connect_that_is_cancelled_leaves_nothing(on_loop: Run, path: str, after: int) -> None:
     async def main() -> None:
@@ -239,14 +297,12 @@ def test_an_opening_that_is_never_awaited_warns_as_a_coroutine_does() -> None:
         run(main)
 
 
-@pytest.mark.parametrize("timeout", [-1, math.nan, "5"], ids=repr)
-def test_a_timeout_that_is_none(timeout: Any) -> None:
-    async def main() -> None:
-        async with RpcServer(Note, echo) as server:
-            with pytest.raises((ValueError, TypeError)):
-                await connecting(server.key, timeout=timeout)
-
-    run(main)
+@pytest.mark.parametrize("timeout", [-1, math.nan, "5", None], ids=repr)
+def test_a_timeout_that_is_none_is_told_at_the_call(timeout: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="timeout must be a number of seconds"):
+        connecting(ConnectionKey.make("/tmp/none"), timeout=timeout)
+    with pytest.raises((ValueError, TypeError), match="timeout must be a number of seconds"):
+        RpcClient.from_parent(Note, timeout=timeout)
 
 
 # The other kinds of server and client -------------------------------------------------------------

@@ -7,19 +7,21 @@ import contextlib
 import gc
 import math
 import os
+import socket
 import warnings
 from typing import Any
 
 import pytest
 
 from lazyipc import Disconnected, IpcError, LocalProtocolError
+from lazyipc._core.framing import Kind
 from lazyipc.rpc import RpcClient, RpcServer
 from tests.harness import Line as ChildLine
 from tests.harness import forked
-from tests.rpc.loops import Run, raised_in_time, run, until
+from tests.rpc.loops import Run, raised_in_time, run, settle, until
 from tests.rpc.messages import SECONDS, Blob, Note, Number, Stage, Text, echo, joined
 from tests.rpc.proxy import Course, Line, Proxy
-from tests.rpc.raw import RawServer
+from tests.rpc.raw import RawServer, goodbye, notify, raw_client, response
 from tests.rpc.virtual import VirtualClock
 
 
@@ -220,6 +222,55 @@ def _path_of(key: str) -> str:
     from lazyipc.rpc import ConnectionKey
 
     return ConnectionKey(key).path
+
+
+# Broken one way -----------------------------------------------------------------------------------
+
+
+def test_what_had_come_when_a_write_fails_is_taken_all_the_same(on_loop: Run) -> None:
+    """The other side answered, notified, said goodbye and closed; then we write."""
+
+    async def main() -> None:
+        stage = Stage(is_open=True)
+        async with RpcServer(Note, stage.handle) as server, raw_client(server.path) as raw:
+            await raw.shake_hands_as_client(server.key)
+            peer = await server.wait_for_client(SECONDS)
+            asked = peer.send(Number(n=0))
+            await raw.expect(Kind.REQUEST, 1)
+            said = [response(Number(n=7), 1), *(notify(Number(n=n), n) for n in (1, 2, 3))]
+            fd = os.dup(raw.writer.get_extra_info("socket").fileno())
+            with socket.socket(fileno=fd) as theirs:
+                theirs.sendall(b"".join([*said, goodbye()]))
+                theirs.shutdown(socket.SHUT_RDWR)
+            late = peer.send(Number(n=9))
+            assert await asked == Number(n=7)
+            with pytest.raises(Disconnected):
+                await late
+            assert (await peer.wait_closed()).kind == "closed"
+            await until(lambda: stage.ended == [Number(n=1), Number(n=2), Number(n=3)])
+
+    on_loop(main)
+
+
+def test_a_half_closed_peer_that_does_not_read_has_left(on_loop: Run) -> None:
+    """Whatever is still to be written to it."""
+
+    async def main() -> None:
+        async with RpcServer(Note, echo) as server, raw_client(server.path) as raw:
+            await raw.shake_hands_as_client(server.key)
+            peer = await server.wait_for_client(SECONDS)
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await peer.notify(Blob(data=bytes(5_000_000)))
+            await settle()
+            assert peer._conversation._stream.is_full
+            waiting = peer.send(Number(n=1), math.inf)
+            raw.writer.write_eof()
+            with raised_in_time(SECONDS), pytest.raises(Disconnected):
+                await waiting
+            assert peer.status.kind == "failed"
+            raw.abort()
+
+    on_loop(main)
 
 
 # Nobody closes ------------------------------------------------------------------------------------

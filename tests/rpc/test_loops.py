@@ -198,6 +198,20 @@ def test_a_forked_child_has_no_part_in_its_parents_conversations(on_loop: Run) -
     on_loop(main)
 
 
+def test_a_forked_child_that_ends_removes_nothing_of_its_parents() -> None:
+    """What Python calls at a process's end is called in a child, too."""
+
+    async def main() -> None:
+        async with joined() as both:
+            folder = os.path.dirname(both.server.path)
+            before = sorted(os.listdir(folder))
+            reception: Any = both.server._reception
+            await in_child(reception._closers._finalizer)
+            assert sorted(os.listdir(folder)) == before
+
+    run(main)
+
+
 def test_a_forked_child_has_a_conversation_of_its_own() -> None:
     async def main() -> None:
         async with joined() as both:

@@ -517,6 +517,33 @@ def test_nobody_handles_what_is_sent() -> None:
     run(main)
 
 
+def test_a_notification_that_nobody_handles_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with joined(at_client=None) as both:
+            await both.peer.notify(Number(n=1))
+            assert await both.client.send(Number(n=2)) == Number(n=2)
+
+    run(main)
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert "nobody handles messages: Number was dropped" in told
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_records_that_were_held_back_are_counted_at_the_end(
+    side: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with joined(None, None) as both:
+            end = both.client if side == "server" else both.peer
+            for n in range(30):
+                await end.notify(Number(n=n))
+            with pytest.raises(RemoteError):
+                await end.send(Number(n=30))
+
+    run(main)
+    assert "20 records about clients were not logged" in caplog.text
+
+
 def test_a_handler_is_given_the_peer_that_sent() -> None:
     async def main() -> None:
         stage = Stage(is_open=True)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import os
 import re
 import signal
@@ -418,6 +419,13 @@ def test_what_is_no_program_is_told_by_its_name(way: str, places: Path) -> None:
         assert not places.exists() or not list(places.iterdir())
 
     run(main)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, "5", None], ids=repr)
+@pytest.mark.parametrize("name", ["timeout", "grace"])
+def test_seconds_that_are_none_are_told_at_the_call(name: str, seconds: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"{name} must be a number of seconds"):
+        spawning(sh(""), **{name: seconds})
 
 
 def test_what_is_known_at_the_call_is_told_at_the_call() -> None:

@@ -23,11 +23,13 @@ from lazyipc import (
     SocketInUse,
     SocketRefused,
 )
+from lazyipc._core.framing import Kind
 from lazyipc.rpc import ConnectionKey, RpcClient, RpcLimits, RpcPeer, RpcServer
+from lazyipc.rpc._reception import LEFT_COUNT
 from tests.harness import NOBODY, Job, Line, become_nobody, connect, forked, need_root
 from tests.rpc.loops import Run, raised_in_time, run, settle, until
 from tests.rpc.messages import SECONDS, Note, Number, Order, Place, Stage, Where, echo, joined
-from tests.rpc.raw import Raw, accept, hello, raw_client
+from tests.rpc.raw import ACCEPT, Raw, accept, goodbye, hello, notify, raw_client
 
 
 def serving(handler: Any = echo, **settings: Any) -> RpcServer[Note]:
@@ -444,6 +446,78 @@ def test_two_who_iterate_share_the_peers() -> None:
             await asyncio.gather(*meeting)
             for client in clients:
                 await client.wait_closed()
+
+    run(main)
+
+
+async def come_and_go(server: RpcServer[Note], *data: bytes) -> None:
+    """Agree, say something and leave, all in one piece."""
+    async with raw_client(server.path) as raw:
+        raw.write(hello(server.key))
+        await raw.expect(Kind.HELLO)
+        await raw.expect(ACCEPT)
+        raw.write(accept(), *data, goodbye())
+        await raw.rest()
+
+
+def test_one_that_came_and_left_in_one_turn_did_come(
+    on_loop: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        stage = Stage(is_open=True)
+        async with serving(stage.handle) as server:
+            await come_and_go(server, notify(Number(n=1), 1))
+            await stage.reaches(ended=1)
+            assert server.peers == ()
+            async for peer in server:
+                assert peer.status.kind == "closed"
+                assert peer is stage.peers[0]
+                break
+
+    on_loop(main)
+    assert "did not come in" not in caplog.text
+
+
+def test_who_waits_for_a_client_is_given_none_that_has_left() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            await come_and_go(server)
+            with pytest.raises(ReplyTimeout):
+                await server.wait_for_client(0.01)
+            async with connecting(server.key) as client:
+                peer = await server.wait_for_client(SECONDS)
+                assert await peer.send(Number(n=1)) == Number(n=1)
+                assert client.status.kind == "connected"
+
+    run(main)
+
+
+def test_only_the_last_few_that_have_left_are_kept() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            for _ in range(LEFT_COUNT + 4):
+                await come_and_go(server)
+            await settle()
+            server.close()
+            assert len([peer async for peer in server]) == LEFT_COUNT
+
+    run(main)
+
+
+def test_who_waits_for_the_end_of_a_server_waits_until_it_is_closed() -> None:
+    """With peers or without."""
+
+    async def main() -> None:
+        async with serving() as server:
+            waiting = asyncio.create_task(server.wait_closed())
+            await settle()
+            assert not waiting.done()
+            async with connecting(server.key):
+                pass
+            await settle()
+            assert not waiting.done()
+            server.close()
+            await asyncio.wait_for(waiting, SECONDS)
 
     run(main)
 

@@ -70,8 +70,10 @@ def failed_connection(messages: MessageSet, handshake: Handshake, payload: bytes
     error = error_of(failure)
     if isinstance(error, RemoteError | MessageTooLarge):
         return error
-    hint = "" if handshake.theirs is not None else f"; {OTHER_SERVER}"
-    return RemoteProtocolError(f"the other side ended the connection: {error}{hint}")
+    told = str(error)
+    if handshake.theirs is None and "IpcServer" not in told:  # a lazy server says what it is
+        told += f"; {OTHER_SERVER}"
+    return RemoteProtocolError(f"the other side ended the connection: {told}")
 
 
 def _mismatch(messages: MessageSet, failure: Failure, entry: Entry | None) -> SchemaMismatch:

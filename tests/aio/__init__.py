@@ -1,0 +1,1 @@
+"""Bytes and moments in an event loop: tests without a socket, and with a clock set by hand."""
