@@ -27,9 +27,9 @@ def alternatives(expected: Any) -> tuple[type, ...]:
     (<class 'int'>, <class 'str'>)
     """
     is_union = isinstance(expected, UnionType) or get_origin(expected) is Union
-    several = get_args(expected) if is_union else expected
-    if not isinstance(several, tuple):
-        several = (several,)
+    several: tuple[Any, ...] = get_args(expected) if is_union else (expected,)
+    if isinstance(expected, tuple):
+        several = expected
     for each in several:
         if not isinstance(each, type):
             raise TypeError(f"expect must be a class, or several as `A | B`, is {expected!r}")

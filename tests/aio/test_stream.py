@@ -410,6 +410,21 @@ def test_ended_while_the_loop_takes_it_the_socket_is_closed(name: str, is_made: 
     run(main)
 
 
+def test_what_is_written_before_the_loop_has_taken_it_goes_when_it_has() -> None:
+    async def main() -> None:
+        loop, seen = FakeLoop(), Seen()
+        stream = stream_in(loop, seen, out_bytes=1000)
+        connected: Any = FakeSocket()
+        stream.write(b"hello, ")
+        stream.write_soon(b"you")
+        await settle()
+        await stream.adopt(connected)
+        assert loop.transport is not None
+        assert loop.transport.sent == b"hello, you"
+
+    run(main)
+
+
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_word_and_the_end_before_the_loop_has_taken_it_fail_nobody(name: str) -> None:
     """As a server that closes while somebody connects: it says goodbye to one it has not met."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-import warnings
 from typing import Any
 
 import pytest
@@ -251,9 +250,7 @@ def test_a_connect_that_is_thrown_away_hangs_up(path: str, after: int) -> None:
                 await asyncio.sleep(0)
                 if waits_for is None or waits_for.done():
                     waits_for = opening.send(None)
-            with warnings.catch_warnings():  # that it was forgotten, which it was
-                warnings.simplefilter("ignore", ResourceWarning)
-                opening.close()
+            opening.close()
             with raised_in_time(SECONDS):
                 await connection.rest()
 

@@ -13,7 +13,7 @@ from lazyipc import Disconnected, LocalProtocolError, UnexpectedReply
 from lazyipc.rpc import RpcClient, RpcLimits, RpcServer
 from lazyipc.rpc._reply import Reply
 from tests.rpc.loops import Run, run, settle
-from tests.rpc.messages import SECONDS, Note, Number, Stage, Text, echo, joined
+from tests.rpc.messages import SECONDS, Blob, Note, Number, Stage, Text, echo, joined
 
 
 class Post:
@@ -326,7 +326,7 @@ def test_all_who_wait_are_told_of_the_end() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("expected", ["Number", 5, list[int], [Number]], ids=repr)
+@pytest.mark.parametrize("expected", ["Number", 5, list[int], [Number], (Number, 5)], ids=repr)
 def test_what_is_no_type_is_not_expected_and_refused_at_the_call(expected: Any) -> None:
     async def main() -> None:
         stage = Stage(is_open=True)
@@ -339,11 +339,13 @@ def test_what_is_no_type_is_not_expected_and_refused_at_the_call(expected: Any) 
     run(main)
 
 
-def test_a_reply_of_none_of_several_types_is_named_with_them() -> None:
+@pytest.mark.parametrize("expected", [Text | Blob, (Text, Blob)], ids=["union", "tuple"])
+def test_a_reply_of_none_of_several_types_is_named_with_them(expected: Any) -> None:
     async def main() -> None:
         async with joined(echo) as both:
-            reply = both.client.send(Number(n=1), expect=Text | None)  # type: ignore[arg-type]
-            with pytest.raises(UnexpectedReply, match=r"Text \| NoneType was expected, Number"):
+            reply = both.client.send(Number(n=1), expect=expected)
+            with pytest.raises(UnexpectedReply, match=r"Text \| Blob was expected, Number came"):
                 await reply
+            assert await both.client.send(Text(text=""), expect=expected) == Text(text="")
 
     run(main)
