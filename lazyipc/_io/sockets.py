@@ -192,7 +192,10 @@ def queue_is_full(path: str) -> ReplyTimeout:
 
 
 def _connect(path: str, name: str, server_uids: frozenset[int]) -> socket.socket | None:
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:  # no descriptor is left
+        raise _cannot_connect(path, error) from error
     try:
         connected.connect(name)
         uid = credentials_of(connected)[1]

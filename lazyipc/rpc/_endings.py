@@ -98,7 +98,7 @@ def forked(name: str) -> LocalProtocolError:
 
 def other_loop(name: str, *, is_closed: bool) -> LocalProtocolError:
     """A message is to be sent in another event loop, or in none."""
-    which = "was closed" if is_closed else "is another one"
+    which = "was closed" if is_closed else "does not run here"
     return LocalProtocolError(
         f"{name}: the connection belongs to the event loop it was made in, which {which}"
     )

@@ -68,7 +68,7 @@ class RpcPeer(Generic[M]):
             ReplyTimeout: no reply in time; `started` says whether the handler ran, if it is known.
             Disconnected: the connection ended before the reply.
             RemoteError: the handler failed; CommandFailed where it said so itself.
-            UnexpectedReply: the reply has another type than `expect`.
+            UnexpectedReply: the reply has another type than `expect`, or is no message known here.
             SchemaMismatch: the other side does not know this message, or we do not know its reply.
             EncodeError, SchemaError, MessageTooLarge: the message cannot be sent.
             LocalProtocolError: the connection was closed here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import resource
 import select
 import shutil
 import socket
@@ -318,3 +319,18 @@ def test_one_who_writes_without_end_is_not_read_without_end() -> None:
     pieces = list(itertools.islice(sockets.rest_of(endless), 1000))
     assert sum(map(len, pieces)) < 10_000_000
     assert len(pieces) < 1000
+
+
+def test_no_descriptor_left_to_connect_with_is_told_as_ours(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (listener.fileno(), limits[1]))
+        try:
+            with pytest.raises(TransportError, match="Too many open files") as told:
+                sockets.connect(path, time.monotonic() + 1, frozenset((os.geteuid(),)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert told.value.errno == errno.EMFILE

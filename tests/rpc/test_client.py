@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lazyipc import (
+    Command,
     Disconnected,
     IpcClient,
     IpcError,
@@ -20,12 +21,13 @@ from lazyipc import (
     TransportError,
 )
 from lazyipc._core.framing import Kind, frame
+from lazyipc._core.messages import MessageSet
 from lazyipc.rpc import ConnectionKey, RpcClient, RpcLimits, RpcServer
 from lazyipc.rpc._conversation import LINGER_SECONDS
 from tests.harness import Host, Job, hosted
 from tests.rpc.loops import Run, raised_in_time, run, settle, until
 from tests.rpc.messages import SECONDS, Note, Number, Order, Place, Stage, Where, echo, joined
-from tests.rpc.raw import Raw, RawServer, accept, hello, notify
+from tests.rpc.raw import Raw, RawServer, accept, goodbye, hello, notify
 from tests.rpc.virtual import VirtualClock
 
 SHORT = 0.05
@@ -268,6 +270,39 @@ def test_a_connect_that_is_cancelled_leaves_nothing(on_loop: Run, path: str, aft
                 await client
 
     on_loop(main)
+
+
+class Step(Command[list[Any]]):
+    """What a server may make a client do that has only just agreed."""
+
+
+class Linger(Step):
+    async def process(self, context: list[Any]) -> None:
+        await asyncio.Event().wait()
+
+
+class CallOff(Step):
+    def process(self, context: list[Any]) -> None:
+        context[0].cancel()
+
+
+def test_a_connect_that_is_cancelled_as_it_succeeds_waits_for_no_handler(path: str) -> None:
+    """The server agrees, notifies and leaves in one piece."""
+    steps = MessageSet(Step)
+
+    async def main() -> None:
+        tasks: list[Any] = []
+        async with RawServer(path) as raw:
+            opening = RpcClient.connect(raw.key, Step, context=tasks)
+            tasks.append(asyncio.create_task(_await(opening)))
+            connection = await raw.client()
+            await connection.expect(Kind.HELLO)
+            said = [notify(Linger(), 1, steps), notify(CallOff(), 2, steps), goodbye()]
+            connection.write(hello(messages=steps), accept(), *said)
+            with raised_in_time(SECONDS), pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(tasks[0], SECONDS)
+
+    run(main)
 
 
 @pytest.mark.parametrize("after", range(1, 8))

@@ -432,9 +432,9 @@ def test_a_loop_that_ends_cancels_handlers_and_logs_no_failure_of_theirs(
 # A loop that is closed under all that runs in it --------------------------------------------------
 
 
-def close_a_loop_over(main: Callable[[], Coroutine[Any, Any, None]], new_loop: NewLoop) -> None:
+def close_a_loop_over(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Close a loop without a word to what waits in it, and collect all that is left."""
-    loop = new_loop()
+    loop = asyncio.new_event_loop()
     task: Any = loop.create_task(main())
     until_waiting = loop.create_task(asyncio.sleep(0.01))
     loop.run_until_complete(until_waiting)
@@ -442,20 +442,31 @@ def close_a_loop_over(main: Callable[[], Coroutine[Any, Any, None]], new_loop: N
     del task, until_waiting, loop
 
 
-async def _hold_handlers() -> None:
+async def in_blocks() -> None:
+    async with (
+        RpcServer(Note, never_ends, **ONE_AT_ONCE) as server,  # type: ignore[arg-type]
+        RpcClient.connect(server.key, Note, never_ends) as client,
+    ):
+        peer = await server.wait_for_client()
+        await asyncio.gather(*(end.send(Number(n=n)) for n in range(3) for end in (client, peer)))
+
+
+async def in_no_block() -> None:
     async def handler(message: Note, peer: RpcPeer[Note]) -> None:
         """Leads to its server, as handlers do."""
         await server.wait_closed()
 
-    async with (
-        RpcServer(Note, handler, **ONE_AT_ONCE) as server,  # type: ignore[arg-type]
-        RpcClient.connect(server.key, Note) as client,
-    ):
-        await asyncio.gather(*(client.send(Number(n=n)) for n in range(3)))
+    server = RpcServer(Note, handler, **ONE_AT_ONCE)  # type: ignore[arg-type]
+    await server.__aenter__()
+    client = await RpcClient.connect(server.key, Note)
+    await asyncio.gather(*(client.send(Number(n=n)) for n in range(3)))
 
 
+@pytest.mark.parametrize("main", [in_blocks, in_no_block])
 def test_a_loop_closed_over_handlers_leaves_no_descriptor_and_complains_of_none(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    main: Callable[[], Coroutine[Any, Any, None]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     complaints: list[str] = []
     gc.collect()
@@ -464,7 +475,7 @@ def test_a_loop_closed_over_handlers_leaves_no_descriptor_and_complains_of_none(
     with warnings.catch_warnings():  # of what was not closed
         warnings.simplefilter("ignore", ResourceWarning)
         for _ in range(3):
-            close_a_loop_over(_hold_handlers, asyncio.new_event_loop)
+            close_a_loop_over(main)
         gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
     assert complaints == []

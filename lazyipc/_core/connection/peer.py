@@ -432,7 +432,10 @@ class PeerConnection:
         entry = self._messages.by_fingerprint.get(fingerprint)
         refused = self._outgoing.refused
         if entry is not None and entry.name in refused:
-            raise EncodeError(f"{entry.name} was not sent: {refused[entry.name]}")
+            raise EncodeError(
+                f"{entry.name} was the reply, which the asking side does not know; seen from the "
+                f"replying side: {refused[entry.name]}"
+            )
 
     def fail(self, call: int, error: BaseException) -> bytes:
         """The bytes that end a call of the other side with an error.
