@@ -6,7 +6,9 @@ told, are in `_verdict`.
 
 from __future__ import annotations
 
+import fcntl  # noqa: F401
 import socket
+import termios  # noqa: F401 both for `is_unread`, asked where no descriptor may be left to read them
 from time import monotonic_ns
 
 from lazyipc import _verdict

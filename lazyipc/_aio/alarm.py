@@ -7,6 +7,9 @@ import math
 from collections.abc import Callable
 from time import monotonic
 
+RETRY_SECONDS = 1.0
+"""How long after one that failed it rings again."""
+
 
 class Alarm:
     """Rings at the earliest of the moments it was asked for, and not at all while there is none.
@@ -52,7 +55,12 @@ class Alarm:
             return
         self.at = math.inf
         self._handle = None
-        following = self._ring()
+        try:
+            following = self._ring()
+        except BaseException:
+            # What is due was not done, and somebody waits for it.
+            self.by(monotonic() + RETRY_SECONDS)
+            raise
         if following is not None:
             self.by(following)
 

@@ -134,7 +134,6 @@ class FakeLoop:
         self.refuses_by: OSError | None = None
         """What adopting meets."""
         self.transport: FakeTransport | None = None
-        self.timers: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)

@@ -20,12 +20,15 @@ class Bell:
         monkeypatch.setattr(alarm, "monotonic", self.loop.monotonic)
         self.rang: list[float] = []
         self.following: list[float | None] = []
+        self.fails = False
         loop: Any = self.loop
         self.alarm = Alarm(loop, self._ring)
         self.began = self.loop.now
 
     def _ring(self) -> float | None:
         self.rang.append(self.loop.now - self.began)
+        if self.fails:
+            raise OSError("no descriptor is left")
         return self.following.pop(0) if self.following else None
 
     def by(self, seconds: float) -> None:
@@ -136,3 +139,15 @@ def test_it_may_be_stopped_and_asked_while_it_rings(monkeypatch: pytest.MonkeyPa
     bell.pass_until(20)
     assert rang == [2, 6]
     assert not bell.loop.armed
+
+
+def test_one_that_failed_rings_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was due was not done, and somebody waits for it."""
+    bell = Bell(monkeypatch)
+    bell.fails = True
+    bell.by(1)
+    with pytest.raises(OSError, match="no descriptor"):
+        bell.pass_until(1.5)
+    bell.fails = False
+    bell.pass_until(10)
+    assert bell.rang == [1, 1 + alarm.RETRY_SECONDS]

@@ -506,7 +506,7 @@ def test_a_reply_that_the_other_side_does_not_know_is_not_sent() -> None:
     by_name = {entry.name: entry.model for entry in MORE.by_fingerprint.values()}
     known = next(e.model for e in NARROW.by_fingerprint.values() if e.name == "B")
     pair.to_client(pair.server.request(1, known(), None, None))
-    with pytest.raises(EncodeError, match="C was the reply, .* has no message C; it has A, B"):
+    with pytest.raises(EncodeError, match=r"C was the reply, .* has no message C; it has A, B"):
         pair.client.respond(1, by_name["C"]())
     assert pair.client.taken_count == 1
     assert type(pair.to_server(pair.client.respond(1, by_name["B"]()))) is Responded
