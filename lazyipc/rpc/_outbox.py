@@ -90,9 +90,8 @@ class Outbox:
         if len(self.waiting) >= self._purge_count:
             self.waiting = {key: held for key, held in self.waiting.items() if held() is not None}
             self._purge_count = 2 * len(self.waiting) + PURGE_COUNT
-        self.waiting.pop(
-            id(reply), None
-        )  # that of one which is gone, and had a place before others
+        # One that is gone may have had this id, and would leave it a place before others.
+        self.waiting.pop(id(reply), None)
         self.waiting[id(reply)] = weakref.ref(reply)
         self._alarm.by(reply.deadline)
 
@@ -156,8 +155,10 @@ class Outbox:
             reply.end(None, error)
 
     def finished(self, call: int) -> None:
-        """The other side is done with it, and has no reply. A reply may be missed until its time is
-        over, as in the crate; but then it is known why."""
+        """The other side is done with it, and has no reply.
+
+        It is waited for until its time is over, as in the crate; but then it is known why.
+        """
         reply = self._sent.get(call)
         if reply is not None:
             reply.was_heard = True
