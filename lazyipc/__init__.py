@@ -22,6 +22,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from lazyipc._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from lazyipc import bincode as bincode
     from lazyipc._async_client import AsyncIpcClient
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from lazyipc._core.limits import Limits
     from lazyipc._core.marks import Array, Char, Vec
     from lazyipc._core.scalars import F32, F64, I8, I16, I32, I64, I128, U8, U16, U32, U64, U128
+    from lazyipc._discover import discover
     from lazyipc._io.runtime_dir import runtime_path
     from lazyipc._peer import Peer
+    from lazyipc._running import Running
     from lazyipc._server import IpcServer
     from lazyipc._stats import Stats
     from lazyipc.errors import (
@@ -62,14 +66,13 @@ if TYPE_CHECKING:
         UnexpectedReply,
     )
 
-__version__ = "0.1.0"
-
 __all__ = [
     # the server and its clients
     "IpcServer",
     "IpcClient",
     "AsyncIpcClient",
     "client_send",
+    "discover",
     "runtime_path",
     # messages
     "Command",
@@ -79,6 +82,7 @@ __all__ = [
     # settings and what a server tells of itself
     "Limits",
     "Peer",
+    "Running",
     "Stats",
     "Wire",
     # widths of numbers
@@ -133,6 +137,8 @@ _HOMES = {
     "IpcClient": "_client",
     "AsyncIpcClient": "_async_client",
     "client_send": "_client",
+    "discover": "_discover",
+    "Running": "_running",
     "runtime_path": "_io.runtime_dir",
     "check_schema": "_check",
     "Command": "_core.command",

@@ -28,13 +28,13 @@ from lazyipc._calls import (
     BARE_REST_SECONDS,
     checked_timeout,
     is_made_again,
-    seconds_for,
     trusted_uids,
 )
 from lazyipc._core.command import Processes
 from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import BARE, Wire
 from lazyipc._io.fds import abandon_in_child
+from lazyipc._patience import seconds_for
 from lazyipc.errors import Disconnected, IpcError, LocalProtocolError
 
 R = TypeVar("R")

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from lazyipc._core.connection.server import ServerConnection
-from lazyipc._core.events import Rejected, Requested
+from lazyipc._core.connection.server import Event, ServerConnection
+from lazyipc._core.events import Asked, Requested
 from lazyipc._core.failure import expired, remote_error_of
 from lazyipc._core.parts import Parts
 from lazyipc._log import ClientLog
@@ -47,18 +47,28 @@ class Attendant:
         log: where clients' doings are logged.
         authorize: asked before each command runs; None permits all.
         counts: where it counts what became of them.
+        tell: answers what the server itself is asked.
     """
 
-    __slots__ = ("_authorize", "_log", "counts")
+    __slots__ = ("_authorize", "_log", "_tell", "counts")
 
-    def __init__(self, log: ClientLog, authorize: Authorize | None, counts: Counts) -> None:
+    def __init__(
+        self,
+        log: ClientLog,
+        authorize: Authorize | None,
+        counts: Counts,
+        tell: Callable[[str], str],
+    ) -> None:
         self._log = log
         self._authorize = authorize
+        self._tell = tell
         self.counts = counts
 
-    def serve(self, session: Served, event: Requested | Rejected, context: Any, now: int) -> int:
+    def serve(self, session: Served, event: Event, context: Any, now: int) -> int:
         """Answer a request; 1 if its command was run."""
-        if isinstance(event, Rejected):
+        if not isinstance(event, Requested):
+            if isinstance(event, Asked):
+                return self._answer(session, event, now)
             return self._reject(session, event.call, event.error)
         call, command, deadline = event.call, event.command, event.deadline_ns
         if deadline is not None and now >= deadline:
@@ -120,6 +130,27 @@ class Attendant:
             session.flush()
             session.is_whole = True
             raise
+
+    def _answer(self, session: Served, event: Asked, now: int) -> int:
+        """Tell what the server itself was asked.
+
+        `authorize` has no say: it decides about commands, and who may know of none is not let in.
+        """
+        call, deadline = event.call, event.deadline_ns
+        if deadline is not None and now >= deadline:
+            self.counts.expired += 1
+            return self._reject(session, call, expired((now - deadline) / 1e9))
+        try:
+            session.owe(session.connection.tell(call, self._tell(event.what)))
+        except MessageTooLarge as error:
+            return self._reject(session, call, error)
+        except Exception as error:  # noqa: BLE001 logged, and told to the client
+            self.counts.failed += 1
+            self._log(logging.ERROR, "%s cannot be told", event.what, error=error)
+            session.owe(session.connection.fail(call, remote_error_of(error)))
+            return 0
+        self.counts.described += 1
+        return 0
 
     def _reject(self, session: Served, call: int, error: IpcError) -> int:
         session.owe(session.connection.fail(call, error))

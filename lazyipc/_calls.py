@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
 
-from lazyipc._core.catalog import entry_of
 from lazyipc._core.framing import BARE, NEVER_NS, Wire
 
 DEFAULT_TIMEOUT = 5.0
@@ -48,18 +46,6 @@ def checked_seconds(seconds: float, what: str = "timeout") -> float:
 def trusted_uids(server_uids: Iterable[int] | None) -> frozenset[int]:
     """The users that a server may run as; None is one's own and root."""
     return frozenset((os.geteuid(), 0) if server_uids is None else server_uids)
-
-
-def seconds_for(command: Any, timeout: float | None) -> float:
-    """How long a call may take: as its client says, else its command, else as any call.
-
-    Raises:
-        SchemaError: the command cannot travel.
-    """
-    if timeout is not None:
-        return timeout
-    own = entry_of(command.__class__).timeout
-    return DEFAULT_TIMEOUT if own is None else own
 
 
 def in_ns(seconds: float, deadline: float) -> tuple[int | None, int | None]:

@@ -7,28 +7,23 @@ and the clock; what the bytes mean is the core's business. No thread, no event l
 from __future__ import annotations
 
 import os
-import select
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any, Literal, Self, TypeVar, overload
 
-from lazyipc._calls import (
-    BARE_QUICK_ATTEMPTS,
-    BARE_REST_SECONDS,
-    checked_timeout,
-    is_made_again,
-    seconds_for,
-    trusted_uids,
-)
+from lazyipc._calls import checked_timeout, trusted_uids
 from lazyipc._core.command import Processes
+from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed
 from lazyipc._core.framing import BARE, Wire
+from lazyipc._io.clock import clock_identity
 from lazyipc._io.fds import abandon_in_child
+from lazyipc._kept import KeptLink
 from lazyipc._link import Link
-from lazyipc.errors import Disconnected, IpcError, LocalProtocolError
+from lazyipc._patience import seconds_for
+from lazyipc.errors import IpcError
 
 R = TypeVar("R")
-P = TypeVar("P")
 
 
 def client_send(
@@ -107,23 +102,25 @@ class IpcClient:
         self._wire = wire
         self._spin = spin
         self._server_uids = trusted_uids(server_uids)
-        self._link: Link | None = None
-        self._is_closed = False
+        self._kept = KeptLink(self._make_link, wire)
         abandon_in_child(self, type(self)._abandon)
 
     @property
     def is_connected(self) -> bool:
         """Whether a connection is kept; that a server closed it is noticed by the next call."""
-        return self._link is not None and self._link.is_connected
+        return self._kept.is_connected
 
     def close(self) -> None:
         """Close the connection. Calling it twice is fine; a call after it is not."""
-        self._is_closed = True
-        self._disconnect()
+        self._kept.close()
 
     def _abandon(self) -> None:
         """In a forked child: let go of the parent's connection; the next call makes another."""
-        self._disconnect()
+        self._kept.disconnect()
+
+    def _make_link(self) -> Link:
+        connection = ClientConnection(self._wire, clock=clock_identity())
+        return Link(self._path, connection, self._server_uids, self._spin)
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +134,7 @@ class IpcClient:
         Raises: as `client_send`; LocalProtocolError after `close`.
         """
         seconds = seconds_for(command, self._timeout)
-        answer = self._over_link(Link.call, command, seconds, monotonic() + seconds)
+        answer = self._kept.over(Link.call, command, seconds, monotonic() + seconds)
         if isinstance(answer, Failed):
             raise answer.error
         value: R = answer.value
@@ -175,7 +172,7 @@ class IpcClient:
         if self._wire is BARE:
             responses, failures = self._send_each(batch, seconds, deadline)
         else:
-            responses, failures = self._over_link(Link.batch, batch, seconds, deadline)
+            responses, failures = self._kept.over(Link.batch, batch, seconds, deadline)
         if failures and not return_exceptions:
             raise failures[min(failures)]
         for position, error in failures.items():
@@ -190,7 +187,7 @@ class IpcClient:
         failures: dict[int, IpcError] = {}
         for position, command in enumerate(batch):
             try:
-                answer = self._over_link(Link.call, command, seconds, deadline)
+                answer = self._kept.over(Link.call, command, seconds, deadline)
             except IpcError as error:
                 failures[position] = error
                 continue
@@ -199,40 +196,3 @@ class IpcClient:
             else:
                 responses[position] = answer.value
         return responses, failures
-
-    def _over_link(
-        self,
-        step: Callable[[Link, P, float, float], R],
-        sent: P,
-        seconds: float,
-        deadline: float,
-    ) -> R:
-        """Take a step over the kept connection, or over a new one where that had ended."""
-        if self._is_closed:
-            raise LocalProtocolError("the client is closed")
-        attempt = 0
-        while True:
-            attempt += 1
-            kept = self._link
-            if kept is not None and (kept.is_broken or self._wire is BARE):
-                self._disconnect()  # an interrupt had come before it was
-                kept = None
-            link = kept or Link(self._path, self._wire, self._server_uids, self._spin)
-            self._link = link
-            try:
-                return step(link, sent, seconds, deadline)
-            except Disconnected as error:
-                # Never read by the server, so sending it again cannot run it twice.
-                again = is_made_again(self._wire, link.request_bytes, is_kept=kept is not None)
-                if error.started != "no" or not again or monotonic() >= deadline:
-                    raise
-                if attempt > BARE_QUICK_ATTEMPTS:
-                    select.poll().poll(BARE_REST_SECONDS * 1000)
-            finally:
-                if link.is_broken or self._wire is BARE:
-                    self._disconnect()
-
-    def _disconnect(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()

@@ -6,21 +6,20 @@ a caller is given, is the client's business.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import select
 import socket
 from collections.abc import Iterator, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lazyipc._calls import in_ns
-from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.events import Failed, Responded
 from lazyipc._core.framing import BARE, FRAMED, Wire
 from lazyipc._core.parts import MOST_PIECES, QUEUE_BYTES, Parts, pass_written, views
 from lazyipc._io import sockets
-from lazyipc._io.clock import clock_identity
 from lazyipc._io.sockets import RECEIVE_BYTES, SEND_FLAGS
 from lazyipc.errors import (
     DecodeError,
@@ -47,21 +46,52 @@ LONGEST_SLEEP_SECONDS = 1000
 """poll(2) takes an int, and math.inf is none; nobody minds waking four times an hour."""
 
 
+class Connection(Protocol):
+    """A client's side of what is spoken: `ClientConnection`, and those that need no classes."""
+
+    wire: Wire
+    wanted_bytes: int
+
+    @property
+    def open_count(self) -> int: ...
+    @property
+    def open_calls(self) -> list[int]: ...
+    def request(
+        self, call: int, command: Any, deadline_ns: int | None, left_ns: int | None, /
+    ) -> bytes | Parts: ...
+    def forget(self, call: int, /) -> None: ...
+    def receive_data(self, data: bytes, /) -> None: ...
+    def space(self) -> memoryview | None: ...
+    def received(self, count: int, /) -> None: ...
+    def next_event(self) -> Responded | Failed | None: ...
+    def receive_end(self) -> Responded | Failed | None: ...
+
+
 class Link:
     """One connection: writes requests and reads answers until a deadline.
 
     Whatever leaves the stream in doubt (an interrupt, a request half written) breaks the link, so
     that no later call can take another's answer.
+
+    Args:
+        path: the server's.
+        connection: what is spoken; its state is this link's alone.
+        server_uids: the users the server may run as.
+        spin_seconds: how long a call asks again and again for its answer before it sleeps.
     """
 
     def __init__(
-        self, path: str, wire: Wire, server_uids: frozenset[int], spin_seconds: float = 0.0
+        self,
+        path: str,
+        connection: Connection,
+        server_uids: frozenset[int],
+        spin_seconds: float = 0.0,
     ) -> None:
         self._path = path
         self._spin_seconds = spin_seconds
-        self._connection = ClientConnection(wire, clock=clock_identity())
+        self.connection = connection
         self._server_uids = server_uids
-        self._calls = itertools.count(1)
+        self.calls = itertools.count(1)
         self._socket: socket.socket | None = None
         self._readable = select.poll()
         self._started: Started = "no"
@@ -75,12 +105,16 @@ class Link:
     def is_connected(self) -> bool:
         return self._socket is not None
 
+    def has_ended(self) -> bool:
+        """Whether the server closed the connection, and all is read that it had sent."""
+        return self._socket is not None and sockets.has_ended(self._socket)
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._socket is not None:
             self._socket.close()
 
-    def _connected(self, seconds: float, deadline: float) -> socket.socket:
+    def connected(self, seconds: float, deadline: float) -> socket.socket:
         """The socket, connected at the last moment: the crate's server drops whom it finds mute."""
         if self._socket is None:
             try:
@@ -95,8 +129,8 @@ class Link:
 
     def call(self, command: Any, seconds: float, deadline: float) -> Responded | Failed:
         """Send one command and wait for its answer."""
-        call = next(self._calls)
-        connection = self._connection
+        call = next(self.calls)
+        connection = self.connection
         self.is_broken = True  # until the stream is known to be whole again
         try:
             data = connection.request(call, command, *in_ns(seconds, deadline))
@@ -105,28 +139,28 @@ class Link:
             raise
         self._started = "no"
         self.request_bytes = len(data)
-        connected = self._socket or self._connected(seconds, deadline)
+        connected = self._socket or self.connected(seconds, deadline)
         if monotonic() >= deadline:
             connection.forget(call)
             self.is_broken = False
-            raise self._no_reply(seconds, deadline)
+            raise self.no_reply(seconds, deadline)
         if isinstance(data, Parts):
             self._write_rest(connected, views([data]), seconds, deadline)
         else:
-            written = self._write(connected, data)
+            written = self.write(connected, data)
             if written < len(data):
                 self._write_rest(connected, [memoryview(data)[written:]], seconds, deadline)
         is_ready = self._spin(deadline) if self._spin_seconds else False
         # The first sleep is as long as the whole call may be: what writing took is little.
-        sleep = _milliseconds(seconds)
+        sleep = milliseconds(seconds)
         poll = self._readable.poll
         while True:
             if is_ready or poll(sleep):
-                answer = self._read(connected)
+                answer = self.read(connected)
                 if answer is not None:
                     break
             is_ready = False
-            sleep = _milliseconds(deadline - monotonic())
+            sleep = milliseconds(deadline - monotonic())
             if not sleep:
                 connection.forget(call)
                 silence = self._silence()
@@ -177,8 +211,8 @@ class Link:
         Returns:
             The responses in order, and the errors by their place in that order.
         """
-        first = next(self._calls)
-        self._calls = itertools.count(first + len(commands))
+        first = next(self.calls)
+        self.calls = itertools.count(first + len(commands))
         responses: list[Any] = [None] * len(commands)
         failures: dict[int, IpcError] = {}
         self.is_broken = True
@@ -189,7 +223,7 @@ class Link:
         except (Disconnected, ReplyTimeout, RemoteProtocolError) as error:
             if self._started == "no":
                 raise
-            for call in self._connection.open_calls:
+            for call in self.connection.open_calls:
                 failures[call - first] = error
             for position in range(self._sent_count, len(commands)):
                 failures.setdefault(position, error)
@@ -205,25 +239,25 @@ class Link:
         failures: dict[int, IpcError],
     ) -> None:
         pieces = self._pieces(first, commands, in_ns(seconds, deadline), failures)
-        connected = self._connected(seconds, deadline)
+        connected = self.connected(seconds, deadline)
         unsent = memoryview(next(pieces, b""))
-        while unsent or self._connection.open_count:
+        while unsent or self.connection.open_count:
             if unsent:
-                written = self._write(connected, unsent)
+                written = self.write(connected, unsent)
                 if written:
                     self._started = "unknown"
                 unsent = unsent[written:] or memoryview(next(pieces, b""))
             events = select.POLLIN | select.POLLOUT if unsent else select.POLLIN
             if monotonic() >= deadline:
-                raise self._no_reply(seconds, deadline)
+                raise self.no_reply(seconds, deadline)
             if self._wait(connected, events, deadline, seconds) & ~select.POLLOUT:
-                answer = self._read(connected)
+                answer = self.read(connected)
                 while answer is not None:
                     if isinstance(answer, Failed):
                         failures[answer.call - first] = answer.error
                     else:
                         responses[answer.call - first] = answer.value
-                    answer = self._connection.next_event()
+                    answer = self.connection.next_event()
 
     def _pieces(
         self,
@@ -235,7 +269,7 @@ class Link:
         """The batch's bytes, encoded as they are written; what does not encode has failed."""
         parts: list[bytes] = []
         size = 0
-        request = self._connection.request
+        request = self.connection.request
         self._sent_count = 0
         for call, command in enumerate(commands, first):
             self._sent_count += 1
@@ -263,13 +297,13 @@ class Link:
         poll = select.poll()
         poll.register(connected, events)
         while True:
-            ready = poll.poll(_milliseconds(deadline - monotonic()))
+            ready = poll.poll(milliseconds(deadline - monotonic()))
             if ready:
                 return ready[0][1]
             if monotonic() >= deadline:
-                raise self._no_reply(seconds, deadline)
+                raise self.no_reply(seconds, deadline)
 
-    def _write(self, connected: socket.socket, data: bytes | memoryview) -> int:
+    def write(self, connected: socket.socket, data: bytes | memoryview) -> int:
         """Write what the kernel takes now."""
         try:
             return connected.send(data, SEND_FLAGS)
@@ -281,14 +315,14 @@ class Link:
     def _unwritable(self, connected: socket.socket, error: OSError) -> Disconnected:
         """A server that ends a connection says why, if it can, before it closes: then that."""
         for data in sockets.rest_of(connected):
-            self._connection.receive_data(data)
-        while self._connection.next_event() is not None:
+            self.connection.receive_data(data)
+        while self.connection.next_event() is not None:
             pass
         return self._ended(error)
 
-    def _read(self, connected: socket.socket) -> Responded | Failed | None:
+    def read(self, connected: socket.socket) -> Responded | Failed | None:
         """Read once; the first answer that is whole now, or None."""
-        connection = self._connection
+        connection = self.connection
         space = connection.space() if connection.wanted_bytes else None
         data = b""
         try:
@@ -316,9 +350,21 @@ class Link:
             connection.received(count)
         return connection.next_event()
 
-    def _no_reply(self, seconds: float, deadline: float) -> ReplyTimeout:
+    def no_reply(
+        self, seconds: float, deadline: float, started: Started | None = None
+    ) -> ReplyTimeout:
         """The time is over: what is known of the server, and of what it was sent."""
-        return self._silence().told(seconds, deadline, self._started)
+        return self._silence().told(seconds, deadline, started or self._started)
+
+    def abandon(self) -> Started:
+        """Give up what was sent: the server runs nothing more of it. Whether it may have begun."""
+        self.is_broken = True
+        if self._socket is None:
+            return "no"
+        # First, so that what is unread then is read only by a server that sees us gone.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        return "no" if sockets.is_unread(self._socket) else "unknown"
 
     def _silence(self) -> Silence:
         # Here, because most calls are answered in time.
@@ -334,7 +380,7 @@ class Link:
         return _verdict.ended(self._path, self._started, number or errno.ECONNRESET)
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
     """Seconds for poll(2), rounded up; a long sleep is cut, and its caller sleeps again."""
     if seconds > LONGEST_SLEEP_SECONDS:
         return LONGEST_SLEEP_SECONDS * 1000

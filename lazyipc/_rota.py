@@ -14,8 +14,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from lazyipc._core.connection.server import ServerConnection
-from lazyipc._core.events import Rejected, Requested
+from lazyipc._core.connection.server import Event, ServerConnection
 from lazyipc._core.framing import FRAMED
 from lazyipc._core.limits import ENVELOPE_BYTES, Limits, in_ns
 from lazyipc._door import Door
@@ -45,7 +44,7 @@ PROGRESS_BYTES = 65536
 """Who moved so much is not slow: a host that polls seldom takes, or gives, a large message in many
 polls. Less is a trickle, meant to last."""
 
-Serve = Callable[[Session, Requested | Rejected, Any, int], int]
+Serve = Callable[[Session, Event, Any, int], int]
 
 
 class Rota:
@@ -59,7 +58,8 @@ class Rota:
         poller: where their readiness is watched for.
         limits: what they may take.
         counts: where what became of them is counted.
-        stamp: tells the outside of a turn that has read, and when to tell it again; in ns.
+        stamp: tells the outside of a turn that has read, at which time and with how many clients,
+            and returns when to tell it again; in ns.
         clock: the time in ns; a test's own may stand still.
     """
 
@@ -72,7 +72,7 @@ class Rota:
         poller: EpollPoller | SelectorPoller,
         limits: Limits,
         counts: Counts,
-        stamp: Callable[[int], int],
+        stamp: Callable[[int, int], int],
         clock: Callable[[], int] = monotonic_ns,
     ) -> None:
         self._log = log
@@ -138,14 +138,24 @@ class Rota:
         if self.is_broken:
             self.recover()
         self.is_broken = True
-        if ready:
-            self._take_in(ready, now, stop)
-        now = self._clock()
-        if now >= self.stamp_at:  # with an instant after that of what was read
-            self.stamp_at = self._stamp(now)
-        done = self._run(context, messages, now, stop) if self.runnable else 0
-        if self.begun:
-            self._drop_the_late(now)
+        began = now
+        has_found = bool(ready or self.runnable)
+        try:
+            if ready:
+                self._take_in(ready, now, stop)
+            now = self._clock()
+            if now >= self.stamp_at:  # with an instant after that of what was read
+                self.stamp_at = self._stamp(now, len(self.sessions))
+            done = self._run(context, messages, now, stop) if self.runnable else 0
+            if self.begun:
+                self._drop_the_late(now)
+        finally:
+            if has_found:
+                counts, elapsed = self._counts, self._clock() - began
+                counts.turns += 1
+                counts.turn_ns += elapsed
+                if elapsed > counts.longest_turn_ns:
+                    counts.longest_turn_ns = elapsed
         self.is_broken = False
         return done
 

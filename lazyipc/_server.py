@@ -16,10 +16,10 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, Generic, Self
 
-from lazyipc._attendant import Attendant, Authorize
+from lazyipc._assembly import assemble
+from lazyipc._attendant import Authorize
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.command import ContextT, ProcessesIn
-from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.framing import FRAMED_OR_JSON, Wire
 from lazyipc._core.limits import Limits, in_ns
 from lazyipc._door import Door
@@ -30,7 +30,6 @@ from lazyipc._log import ClientLog
 from lazyipc._misuse import raise_closed, raise_forked, raise_reentered
 from lazyipc._peer import Peer
 from lazyipc._place import Place, adopted, claimed
-from lazyipc._rota import Rota
 from lazyipc._stats import Counts, Stats
 from lazyipc.errors import TransportError
 
@@ -50,6 +49,7 @@ class IpcServer(Generic[ContextT]):
         authorize: asked before each command runs; what is not true, or raises, is a refusal.
         selector: readiness by this object, with the interface of `selectors`, not by epoll; it
             becomes the server's own, which closes it.
+        version: the program's own, such as "1.4.0", for those who ask for a description.
 
     Raises:
         SocketInUse: a live server owns the path.
@@ -80,8 +80,10 @@ class IpcServer(Generic[ContextT]):
         wires: Wire = FRAMED_OR_JSON,
         authorize: Authorize | None = None,
         selector: Any = None,
+        version: str | None = None,
     ) -> None:
-        self._start(functools.partial(claimed, path), command, limits, wires, authorize, selector)
+        listening = functools.partial(claimed, path)
+        self._start(listening, command, limits, wires, authorize, selector, version)
 
     @classmethod
     def adopt(
@@ -94,6 +96,7 @@ class IpcServer(Generic[ContextT]):
         wires: Wire = FRAMED_OR_JSON,
         authorize: Authorize | None = None,
         selector: Any = None,
+        version: str | None = None,
     ) -> IpcServer[ContextT]:
         """A server on a listening socket from outside: of a service manager, or a parent.
 
@@ -103,7 +106,7 @@ class IpcServer(Generic[ContextT]):
             fd: the socket's descriptor, which becomes the server's own unless it is refused; None
                 is the one that was passed by LISTEN_FDS, which is then not passed any more.
             name: which of those passed, by FileDescriptorName= in its .socket unit.
-            command, limits, wires, authorize, selector: as for a server at a path.
+            command, limits, wires, authorize, selector, version: as for a server at a path.
 
         Raises:
             SocketRefused: it is another user's, or others may connect to it.
@@ -125,7 +128,7 @@ class IpcServer(Generic[ContextT]):
         """
         server = cls.__new__(cls)
         listening = functools.partial(adopted, fd, name)
-        server._start(listening, command, limits, wires, authorize, selector)
+        server._start(listening, command, limits, wires, authorize, selector, version)
         return server
 
     def _start(
@@ -136,7 +139,10 @@ class IpcServer(Generic[ContextT]):
         wires: Wire,
         authorize: Authorize | None,
         selector: Any,
+        version: str | None,
     ) -> None:
+        if version is not None and not isinstance(version, str):
+            raise TypeError(f"version is text such as '1.4.0', or None, not {version!r}")
         self._limits = limits or Limits()
         if not wires:
             raise ValueError("wires names no wire that clients may speak; see Wire")
@@ -166,28 +172,25 @@ class IpcServer(Generic[ContextT]):
             if isinstance(error, OSError) and not isinstance(error, TransportError):
                 raise sockets.cannot_listen(self.path, error) from error
             raise
-        connect = functools.partial(
-            ServerConnection,
-            catalog,
-            wires,
-            message_bytes=self._limits.message_bytes,
-            line_bytes=self._limits.line_bytes,
-            elements=self._limits.elements,
-            depth=self._limits.depth,
-            clock=clock.clock_identity(),
-        )
         page, counts = self._place.page, self._counts
-        serve = Attendant(self._log, authorize, self._counts).serve
-        self._rota = Rota(
-            self._log,
-            connect,
-            serve,
-            self._door,
-            self._poller,
-            self._limits,
-            self._counts,
-            lambda now: page.stamp(now, counts.polls),
+        page.tell_commands(len(catalog.by_fingerprint), wires.value)
+        self._rota, self._introspection = assemble(
+            self.path,
+            catalog,
+            limits=self._limits,
+            wires=wires,
+            authorize=authorize,
+            version=version,
+            log=self._log,
+            counts=counts,
+            door=self._door,
+            poller=self._poller,
+            status=lambda: page.status,
+            stamp=lambda now, clients: page.stamp(now, counts.polls, clients),
+            identity=clock.clock_identity(),
         )
+        if wires & FRAMED_OR_JSON:  # whose clients may ask
+            self._introspection.prepare(self._log)
         # Which function stands here is the server's state: an idle poll asks nothing else.
         self._poll: Callable[..., poller.Ready] = self._poller.poll
         abandon_in_child(self, type(self)._abandon)
@@ -214,6 +217,15 @@ class IpcServer(Generic[ContextT]):
     def stats(self) -> Stats:
         """What happened so far."""
         return self._counts.told(self._rota.sessions.values(), self._idle_granted - self._idle_left)
+
+    @property
+    def description(self) -> str:
+        """What clients are told of this server and its commands, as JSON text.
+
+        Raises:
+            ValueError: something in it has no JSON form, such as a default that is not finite.
+        """
+        return self._introspection.description
 
     @property
     def poll_delay(self) -> float | None:
@@ -395,6 +407,7 @@ class IpcServer(Generic[ContextT]):
         self._counts.polls += self._idle_granted - self._idle_left + 1
         now = monotonic_ns()
         if now >= self._rota.stamp_at:
-            self._rota.stamp_at = self._place.page.stamp(now, self._counts.polls)
+            clients = len(self._rota.sessions)
+            self._rota.stamp_at = self._place.page.stamp(now, self._counts.polls, clients)
         self._idle_left = self._idle_granted = self._place.page.idle_polls
         return 0

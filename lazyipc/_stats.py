@@ -51,6 +51,14 @@ class Stats:
     """Log records held back because clients caused too many of one kind."""
     received_bytes: int = 0
     sent_bytes: int = 0
+    described: int = 0
+    """Requests for the description or for these counts that were answered."""
+    turns: int = 0
+    """Polls that found something; the one under way is not counted yet."""
+    turn_seconds: float = 0.0
+    """How long those took together."""
+    longest_turn_seconds: float = 0.0
+    """How long the longest of them took."""
 
 
 class Traffic(Protocol):
@@ -60,10 +68,16 @@ class Traffic(Protocol):
     sent_bytes: int
 
 
+COUNTED = tuple(
+    name for name in Stats.__slots__ if name != "clients" and not name.endswith("_seconds")
+)
+"""What is told as it is counted."""
+
+
 class Counts:
     """The same counts while they change."""
 
-    __slots__ = tuple(name for name in Stats.__slots__ if name != "clients")
+    __slots__ = (*COUNTED, "longest_turn_ns", "turn_ns")
 
     def __init__(self) -> None:
         self.polls = 0
@@ -71,6 +85,7 @@ class Counts:
         self.commands = self.failed = self.rejected = self.expired = self.too_large = 0
         self.deferred = self.backlogs = self.unlogged = 0
         self.received_bytes = self.sent_bytes = 0
+        self.described = self.turns = self.turn_ns = self.longest_turn_ns = 0
 
     def told(self, sessions: Collection[Traffic], idle_polls: int) -> Stats:
         """What is told of them.
@@ -79,8 +94,13 @@ class Counts:
             sessions: those of the clients who are connected.
             idle_polls: how many polls were not counted yet.
         """
-        counted = {name: getattr(self, name) for name in self.__slots__}
+        counted = {name: getattr(self, name) for name in COUNTED}
         counted["polls"] += idle_polls
         counted["received_bytes"] += sum(session.received_bytes for session in sessions)
         counted["sent_bytes"] += sum(session.sent_bytes for session in sessions)
-        return Stats(clients=len(sessions), **counted)
+        return Stats(
+            clients=len(sessions),
+            turn_seconds=self.turn_ns / 1e9,
+            longest_turn_seconds=self.longest_turn_ns / 1e9,
+            **counted,
+        )

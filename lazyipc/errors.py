@@ -197,7 +197,7 @@ class Disconnected(TransportError):
         self, message: str, *, path: str = "", errno: int | None = None, started: Started
     ) -> None:
         super().__init__(message, path=path, errno=errno)
-        self.started = started
+        self.started: Started = started
 
 
 class ChildExited(TransportError):
@@ -229,7 +229,7 @@ class ReplyTimeout(IpcError, TimeoutError):
 
     def __init__(self, message: str, *, started: Started) -> None:
         super().__init__(message)
-        self.started = started
+        self.started: Started = started
 
 
 class HostBusy(ReplyTimeout):

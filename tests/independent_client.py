@@ -15,7 +15,9 @@ def fingerprint(description: list[Any]) -> bytes:
     return blake2b(text.encode("ascii"), digest_size=8).digest()
 
 
-MAGIC, REQUEST, RESPONSE, ERROR = b"\xff\x4c", 1, 2, 3
+MAGIC, REQUEST, RESPONSE, ERROR, DESCRIBE = b"\xff\x4c", 1, 2, 3, 9
+ANSWERS = RESPONSE, ERROR, DESCRIBE
+Deadline = tuple[bytes, int, int]
 NO_DEADLINE = (bytes(8), 2**64 - 1, 2**64 - 1)  # identity of the clock, instant, time left
 HEADER = struct.Struct("<2sBBIQ")  # magic, version, kind, bytes of payload, call
 
@@ -65,13 +67,11 @@ def read_response(name: str, data: bytes) -> Answer:
 
 def read_error(payload: bytes) -> Failure:
     """Read a code and three strings."""
-    strings: list[str] = []
-    rest = payload[4:]
+    strings, rest = [], payload[4:]
     while rest:
         end = 8 + int.from_bytes(rest[:8], "little")
         strings, rest = [*strings, rest[8:end].decode()], rest[end:]
-    kind, message, detail = strings
-    return Failure(int.from_bytes(payload[:4], "little"), kind, message, json.loads(detail))
+    return Failure(int.from_bytes(payload[:4], "little"), *strings[:2], json.loads(strings[2]))
 
 
 def peer_user(stream: socket.socket) -> int:
@@ -100,10 +100,9 @@ def receive_exactly(stream: socket.socket, size: int) -> bytes:
     """Wait for so many bytes, in whatever pieces they come."""
     data = b""
     while len(data) < size:
-        piece = stream.recv(size - len(data))
+        data += (piece := stream.recv(size - len(data)))
         if not piece:
             raise EOFError(f"closed after {len(data)} of {size} bytes")
-        data += piece
     return data
 
 
@@ -123,27 +122,28 @@ class Framed:
         self.waiting: set[int] = set()
         self._next_call = 1
 
-    def send(self, *asked: Command, deadline: tuple[bytes, int, int] = NO_DEADLINE) -> list[int]:
-        """Send requests in one piece, all with one deadline, and return their calls."""
-        calls, pieces = [], []
-        for call, one in enumerate(asked, self._next_call):
-            payload = one.fingerprint + struct.pack("<8sQQ", *deadline) + one.fields
-            pieces += [HEADER.pack(MAGIC, 1, REQUEST, len(payload), call), payload]
-            calls.append(call)
+    def send(self, *asked: Command | str, deadline: Deadline = NO_DEADLINE) -> list[int]:
+        """Send commands, "describe" and "stats" in one piece, and return their calls."""
+        calls = list(range(self._next_call, self._next_call + len(asked)))
+        frames, times = bytearray(), struct.pack("<8sQQ", *deadline)
+        for call, one in zip(calls, asked, strict=True):
+            kind = DESCRIBE if isinstance(one, str) else REQUEST
+            data = one.encode() if isinstance(one, str) else one.fingerprint + times + one.fields
+            frames += HEADER.pack(MAGIC, 1, kind, len(data), call) + data
         self._next_call += len(calls)
         self.waiting.update(calls)
-        self.stream.sendall(b"".join(pieces))
+        self.stream.sendall(frames)
         return calls
 
-    def receive(self) -> tuple[int, Answer | Failure]:
+    def receive(self) -> tuple[int, Any]:
         """Wait for the next answer, or an error of the stream under call 0, and skip the rest."""
         while True:
             magic, version, kind, size, call = HEADER.unpack(receive_exactly(self.stream, 16))
             if (magic, version) != (MAGIC, 1):
                 raise ValueError(f"not a frame of version 1: {magic.hex()} {version}")
             payload = receive_exactly(self.stream, size)
-            if kind in (RESPONSE, ERROR) and (call in self.waiting or (kind, call) == (ERROR, 0)):
+            if kind in ANSWERS and (call in self.waiting or (kind, call) == (ERROR, 0)):
                 self.waiting.discard(call)
-                if kind == ERROR:
-                    return call, read_error(payload)
-                return call, read_response(NAMES[payload[:8]], payload[8:])
+                if kind == RESPONSE:
+                    return call, read_response(NAMES[payload[:8]], payload[8:])
+                return call, read_error(payload) if kind == ERROR else json.loads(payload)

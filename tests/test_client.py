@@ -46,6 +46,7 @@ from lazyipc import (
     client_send,
 )
 from lazyipc._core.framing import Kind, frame
+from lazyipc._kept import KeptLink
 from tests.conftest import Connect, Serve
 from tests.harness import (
     DEADLINE_SECONDS,
@@ -1243,13 +1244,13 @@ def test_a_link_that_an_interrupt_left_broken_is_not_used_again(
         IpcClient(path, wire=wire) as client,
     ):
         with monkeypatch.context() as patched:
-            patched.setattr(IpcClient, "_disconnect", lambda self: None)
+            patched.setattr(KeptLink, "disconnect", lambda self: None)
             assert client.send(Push(x=1)) == Pushed(x=1)
-        link = client._link
+        link = client._kept.link
         assert link is not None
         link.is_broken = True
         assert client.send(Push(x=2)) == Pushed(x=2)
-        assert client._link is not link
+        assert client._kept.link is not link
 
 
 def test_a_socket_removed_under_its_server_is_told_from_a_server_that_is_not_there(

@@ -112,7 +112,7 @@ class Host:
             answers.append(framed.receive())
         return answers
 
-    def ask(self, framed: Framed, *asked: client.Command, **how: Any) -> list[Any]:
+    def ask(self, framed: Framed, *asked: client.Command | str, **how: Any) -> list[Any]:
         """Send commands together, and return what answers them, by order of the calls."""
         calls = framed.send(*asked, **how)
         answers = dict(self.receive(framed, len(calls)))
@@ -248,7 +248,7 @@ def test_the_client_reads_answers_in_any_pieces() -> None:
 
 def test_the_client_skips_kinds_it_does_not_know_and_calls_it_gave_up() -> None:
     acknowledged = client.fingerprint(["response", "PrintAck", []])
-    data = frame(9, 2, b"?") + frame(200, 0) + frame(2, 1, acknowledged) + frame(2, 2, acknowledged)
+    data = frame(8, 2, b"?") + frame(200, 0) + frame(2, 1, acknowledged) + frame(2, 2, acknowledged)
     framed = Framed(Trickle(data))  # type: ignore[arg-type]
     framed.waiting = {2}
     assert framed.receive() == (2, ("PrintAck", {}))
@@ -703,12 +703,17 @@ def test_a_bare_client_hears_of_a_close_without_an_answer(host: Host) -> None:
 # FRAMED
 
 
-def test_the_dialogue_byte_by_byte(host: Host) -> None:
+def dialogues() -> list[bytes]:
+    """The bytes that the page shows, block by block."""
     blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    asked, answered = (
+    return [
         b"".join(bytes.fromhex(line.split("   ")[0]) for line in block.splitlines())
         for block in blocks
-    )
+    ]
+
+
+def test_the_dialogue_byte_by_byte(host: Host) -> None:
+    asked, answered = dialogues()[:2]
     assert (len(asked), len(answered)) == (64, 32)
     near, far = socket.socketpair()
     with near, far:
@@ -760,13 +765,65 @@ def test_a_connection_stays_open_between_requests(start: Callable[..., Host]) ->
         assert host.ask(framed, command("Push", x)) == [("Pushed", {"x": x})]
 
 
-@pytest.mark.parametrize("kind", [0, *range(2, 15), 255])
+@pytest.mark.parametrize("kind", [0, *range(2, 9), *range(10, 15), 255])
 def test_a_kind_the_server_does_not_take(host: Host, kind: int) -> None:
     sent = frame(kind, 30, b"payload") + frame(kind, 31) + request(32, command("Push", 1))
     first, second, third = host.frames(host.connect(sent), 3)
     assert (first[0], first[1], first[2].code) == (3, 30, 9)
     assert (second[0], second[1], second[2].code) == (3, 31, 9)
     assert third[:2] == (2, 32)
+
+
+# Built-in requests
+
+
+def test_a_description_asked_for_byte_by_byte(host: Host) -> None:
+    asked, begun = dialogues()[2:]
+    assert (len(asked), len(begun)) == (24, 32)
+    near, far = socket.socketpair()
+    with near, far:
+        Framed(near).send(*["describe"] * 7)
+        assert far.recv(4096)[6 * 24 :] == asked
+    ((kind, call, payload),) = host.frames(host.connect(asked), 1)
+    header = client.HEADER.unpack(begun[:16])
+    assert (kind, call) == header[2::2] == (9, 7)
+    assert payload.startswith(begun[16:])
+
+
+def test_both_requests_in_turn_with_commands(host: Host) -> None:
+    described, first, stats, second = host.ask(
+        host.framed(), "describe", command("Push", 1), "stats", command("Push", 2)
+    )
+    assert (first, second) == (("Pushed", {"x": 1}), ("Pushed", {"x": 2}))
+    assert {one["name"]: one["fingerprint"] for one in described["commands"]} == {
+        name: command(name, *values).fingerprint.hex()
+        for name, values in (("Print", ("",)), ("Add", (0, 0)), ("Push", (0,)))
+    }
+    assert (stats["commands"], stats["described"], stats["clients"]) == (1, 1, 1)
+    told = described["server"]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", PAGE.partition("| key of `server`")[2], re.M)
+    documented = [key for row in rows for key in re.findall(r"\w+", row)]
+    assert list(told) == documented[: len(told)]
+    assert told["wires"] == ["BARE", "FRAMED", "JSON"]
+    assert told["path"] == host.path
+    assert stats["start_ns"] == told["start_ns"]
+    assert (stats["pid"], stats["clock"]) == (os.getpid(), own_clock().hex())
+
+
+def test_no_name_is_a_description(host: Host) -> None:
+    ((kind, _, payload),) = host.frames(host.connect(frame(9, 1)), 1)
+    assert (kind, json.loads(payload)["lazyipc"]) == (9, 1)
+
+
+@pytest.mark.parametrize("name", [b"help", b"Describe", b"stats ", b"\xff", b"x" * 70_000])
+def test_another_name_is_told_the_two(host: Host, name: bytes) -> None:
+    stream = host.connect()
+    host.serve(lambda: stream.sendall(frame(9, 1, name) + request(2, command("Push", 1))))
+    (_, _, failure), answer = host.frames(stream, 2)
+    assert failure.code == 9
+    assert "describe and stats" in failure.message
+    assert len(failure.message) < 200
+    assert answer[:2] == (2, 2)
 
 
 # Errors

@@ -280,6 +280,14 @@ class Catalog:
         ]
         return json.dumps({"version": DESCRIPTION_VERSION, "commands": commands})
 
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What there is to say of the set: docs/protocol.md, "The description"."""
+        # Here, so that nobody pays for it who never asks.
+        from lazyipc._core.description.published.document import description_of
+
+        return description_of(self)
+
     def mismatch(self, fingerprint: bytes) -> SchemaMismatch:
         """The answer to a fingerprint that is not ours."""
         return SchemaMismatch(

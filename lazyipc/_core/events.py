@@ -11,6 +11,10 @@ from typing import Any
 from lazyipc._core.record import Record
 from lazyipc.errors import IpcError
 
+DESCRIBE, STATS = "describe", "stats"
+BUILT_INS = (DESCRIBE, STATS)
+"""What any server can be asked, whatever its commands are."""
+
 
 class Requested(Record):
     """To a server: a command came, to be answered under its call.
@@ -40,6 +44,25 @@ class Rejected(Record):
     def __init__(self, call: int, error: IpcError) -> None:
         self.call = call
         self.error = error
+
+
+class Asked(Record):
+    """To a server: it is asked something itself, not its command set; to be told under its call.
+
+    Args:
+        call: the number its answer carries.
+        what: one of `BUILT_INS`.
+        deadline_ns: when the client stops waiting, on our CLOCK_MONOTONIC; None for never.
+    """
+
+    call: int
+    what: str
+    deadline_ns: int | None
+
+    def __init__(self, call: int, what: str, deadline_ns: int | None = None) -> None:
+        self.call = call
+        self.what = what
+        self.deadline_ns = deadline_ns
 
 
 class Responded(Record):

@@ -6,10 +6,9 @@ Source: docs/protocol.md, "Errors". Knows no frames and no connection.
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any, NamedTuple
 
-from lazyipc._core.compiled import codec_of
-from lazyipc._core.scalars import U32
 from lazyipc.errors import (
     CommandFailed,
     DecodeError,
@@ -57,7 +56,12 @@ class Failure(NamedTuple):
         return data
 
 
+@cache
 def _codec() -> Any:
+    # Here, because errors of JSON lines need no codec, and who reads those may do without pydantic.
+    from lazyipc._core.compiled import codec_of
+    from lazyipc._core.scalars import U32
+
     return codec_of(tuple[U32, str, str, str])
 
 
@@ -161,3 +165,21 @@ def error_of(failure: Failure) -> IpcError:
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise DecodeError(f"detail of an error frame: {error!r}", offset=0) from error
     return RemoteProtocolError(failure.message)
+
+
+def error_of_object(value: Any) -> IpcError:
+    """The exception that an error's object stands for, as JSON lines have it.
+
+    Raises:
+        DecodeError: it is no such object.
+    """
+    try:
+        detail = dict(value)
+        code, kind, message = detail.pop("code"), detail.pop("kind"), detail.pop("message")
+        if code == DECODE_ERROR and "line" in detail:
+            line, column = int(detail["line"]), int(detail["column"])
+            reason, path = str(detail["reason"]), str(detail["path"])
+            return DecodeError(reason, offset=column - 1, path=path, line=line, column=column)
+        return error_of(Failure(int(code), str(kind), str(message), json.dumps(detail)))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise DecodeError(f"no object of an error: {error!r}", offset=0) from error

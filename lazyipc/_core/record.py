@@ -8,7 +8,6 @@ instances of any, so here the methods are written once and look the fields up. K
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import FrozenInstanceError
 from operator import attrgetter
 from typing import Any, NoReturn, dataclass_transform
 
@@ -88,10 +87,10 @@ class Value(_Shown):
         return hash(type(self)._key(self))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        raise _frozen(f"cannot assign to field {name!r}")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise FrozenInstanceError(f"cannot delete field {name!r}")
+        raise _frozen(f"cannot delete field {name!r}")
 
     def __getstate__(self) -> list[Any]:
         return [getattr(self, name) for name in type(self)._names]
@@ -100,3 +99,10 @@ class Value(_Shown):
         # `copy` and `pickle` would set attributes, which a frozen class refuses.
         for name, value in zip(type(self)._names, state, strict=True):
             object.__setattr__(self, name, value)
+
+
+def _frozen(told: str) -> AttributeError:
+    # Here, because it takes `inspect` with it, and nobody should change what is frozen.
+    from dataclasses import FrozenInstanceError
+
+    return FrozenInstanceError(told)

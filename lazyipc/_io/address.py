@@ -15,7 +15,6 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
-from hashlib import blake2b
 
 from lazyipc.errors import TransportError
 
@@ -28,6 +27,8 @@ PATH_MAX_BYTES = 4095
 """PATH_MAX without its zero."""
 PEER_CREDENTIALS = struct.Struct("3i")
 """struct ucred of unix(7): pid, uid, gid."""
+SOCKET = "a socket"
+"""What `kind_of` calls one."""
 NAME_MAX_BYTES = 255
 """NAME_MAX of all usual file systems, for an error's text; the system itself decides."""
 
@@ -130,6 +131,9 @@ def _bind_by_link(listener: socket.socket, way: str, name: str, folder: int) -> 
     The short name follows from the long one, whose lock we hold: what a killed start left under it
     is ours to remove.
     """
+    # Here, because few paths are so long, and OpenSSL comes with it.
+    from hashlib import blake2b
+
     short = f".{blake2b(os.fsencode(name), digest_size=8).hexdigest()}.new"
     with contextlib.suppress(FileNotFoundError):
         left = os.lstat(short, dir_fd=folder)
@@ -161,7 +165,7 @@ def kind_of(status: os.stat_result) -> str:
         (stat.S_ISDIR, "a directory"),
         (stat.S_ISLNK, "a symbolic link"),
         (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISSOCK, SOCKET),
     ):
         if test(status.st_mode):
             return words

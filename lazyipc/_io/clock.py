@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from hashlib import blake2b
 
 UNKNOWN = bytes(8)
 
@@ -23,4 +22,7 @@ def clock_identity() -> bytes:
         namespace = os.stat("/proc/self/ns/time").st_ino
     except OSError:
         return UNKNOWN
+    # Here, because OpenSSL comes with it, and not every client needs its clock's name.
+    from hashlib import blake2b
+
     return blake2b(boot.strip() + b"/%d" % namespace, digest_size=8).digest()

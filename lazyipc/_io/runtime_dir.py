@@ -11,11 +11,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lazyipc._io.address import kind_of
 from lazyipc._io.status_page import LOCK_SUFFIX, read_status
 from lazyipc.errors import SocketRefused, TransportError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = "lazyipc"
 FOLDER_MODE = 0o700
@@ -52,27 +55,49 @@ def runtime_path(name: str, *, instance: int | str | None = None) -> Path:
     >>> runtime_path("app", instance=7).name
     'app@7.sock'
     """
+    # Here, because a command line has no use for it, and would wait for it.
+    from pathlib import Path
+
+    return Path(socket_path(name, instance=instance))
+
+
+def socket_path(name: str, *, instance: int | str | None = None) -> str:
+    """The same as text."""
     file = _file_name(name, instance)
     reasons: list[str] = []
     own = _own_runtime_dir()
     if own is not None:
         folder = os.path.join(own, FOLDER)
         if _is_usable(folder, reasons) or _lives(folder, file):
-            return Path(folder, file)
+            return os.path.join(folder, file)
         raise _unusable(reasons[0])
     home: str | None = None
     for folder in _usual_folders():
         if home is None and _is_usable(folder, reasons):
             home = folder
         if _lives(folder, file):
-            return Path(folder, file)
+            return os.path.join(folder, file)
     if home is None:
         raise TransportError(
             f"no directory for the sockets of uid {os.geteuid()} can be used "
             f"({'; '.join(reasons)}); set XDG_RUNTIME_DIR to one, or give the socket's path",
             errno=errno.ENOENT,
         )
-    return Path(home, file)
+    return os.path.join(home, file)
+
+
+def runtime_folders() -> list[str]:
+    """The directories that `runtime_path` looks for a living server in; those that are there.
+
+    Only a user's own that nobody else can reach into. None is made.
+
+    Raises:
+        SocketRefused: XDG_RUNTIME_DIR names what cannot be used.
+    """
+    own = _own_runtime_dir()
+    among = _usual_folders() if own is None else iter([os.path.join(own, FOLDER)])
+    found = dict.fromkeys(among)  # TMPDIR may be one of the usual ones
+    return [folder for folder in found if _is_private(folder)]
 
 
 def _file_name(name: str, instance: int | str | None) -> str:
@@ -201,12 +226,17 @@ def _why_not_private(folder: str) -> str:
     return ""
 
 
+def _is_private(folder: str) -> bool:
+    """Whether a directory is there, and can be trusted."""
+    try:
+        return not _why_not_private(folder)
+    except OSError:
+        return False
+
+
 def _lives(folder: str, file: str) -> bool:
     """Whether a server lives there, in a directory that can be trusted."""
-    try:
-        if _why_not_private(folder):
-            return False
-    except OSError:
+    if not _is_private(folder):
         return False
     status = read_status(os.path.join(folder, file))
     return status is not None and status.is_locked

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from lazyipc._io import address
-from lazyipc._io.address import PEER_CREDENTIALS, SOCKET_MODE, kind_of
+from lazyipc._io.address import PEER_CREDENTIALS, SOCKET, SOCKET_MODE, kind_of
 from lazyipc.errors import ReplyTimeout, ServerNotRunning, SocketRefused, TransportError
 
 if TYPE_CHECKING:
@@ -259,6 +259,8 @@ def _cannot_connect(path: str, error: OSError) -> TransportError:
         found = _what_stands_at(path)
         full = address.absolute(path)
         message = f"{full}: no server is running there ({found} that nobody listens on); start it"
+        if found != SOCKET:
+            message = f"{full}: no server is there: it is {found}, not a socket"
         return ServerNotRunning(message, path=path, errno=error.errno)
     if error.errno == errno.EACCES:
         message = f"{path}: permission denied; the socket or its directory is another user's"
@@ -280,6 +282,6 @@ def _living_pid(path: str) -> int | None:
 
 def _what_stands_at(path: str) -> str:
     try:
-        return kind_of(os.lstat(path))
+        return kind_of(os.stat(path))  # a link is followed, as it was to connect
     except OSError:
         return "something"

@@ -15,8 +15,8 @@ import os
 import stat
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from time import monotonic_ns
+from typing import NamedTuple
 
 from lazyipc._io.clock import UNKNOWN, clock_identity
 from lazyipc._io.fds import OwnedFd
@@ -32,6 +32,10 @@ CHECKSUM = struct.Struct("<I")
 OWNER = struct.Struct("<8sQ")
 """What the record begins with, and what it was before there was a page."""
 RECORD_BYTES = RECORD.size + CHECKSUM.size
+COUNTS = struct.Struct("<III")
+"""Clients, commands, wires; behind the record, with a CRC-32 of their own, so that readers who know
+only the record, and pages that have nothing else, go with those who know more."""
+WRITTEN_BYTES = RECORD_BYTES + COUNTS.size + CHECKSUM.size
 
 READ_ATTEMPTS = 8
 """A record that is being written may be read half old, half new; twice is an accident already."""
@@ -48,8 +52,7 @@ _RANGE = struct.Struct("hhqqi4x")
 """struct flock of fcntl(2), for a whole file: type, whence, start, length, pid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """What a status page told.
 
     Args:
@@ -62,6 +65,9 @@ class Status:
             stamped.
         interval_seconds: from one of its polls to the next, about; None where it is not known.
         is_locked: whether the page's owner still lives.
+        clients: how many were connected at its last stamp; None where the page says nothing of it.
+        commands: how many commands it understands; None likewise.
+        wires: what it takes, as the number of a `Wire`; None likewise.
     """
 
     pid: int
@@ -71,6 +77,9 @@ class Status:
     last_poll_ns: int
     interval_seconds: float | None
     is_locked: bool
+    clients: int | None = None
+    commands: int | None = None
+    wires: int | None = None
 
     @property
     def shares_clock(self) -> bool:
@@ -104,7 +113,8 @@ class StatusPage:
     """
 
     __slots__ = (
-        "_clock", "_interval", "_last", "_lock", "_pid", "_polls", "_start", "idle_polls",
+        "_clients", "_clock", "_commands", "_counts", "_interval", "_last", "_lock", "_pid",
+        "_polls", "_start", "_wires", "idle_polls",
     )  # fmt: skip
 
     def __init__(self, lock: OwnedFd | None) -> None:
@@ -113,6 +123,11 @@ class StatusPage:
         self._clock = clock_identity()
         self._start = self._last = monotonic_ns()
         self._polls = 0
+        self._clients = 0
+        self._commands: int | None = None
+        self._wires: int | None = None
+        self._counts = b""
+        """What stands behind the record; nothing while the commands are not known."""
         self._interval = 0
         self.idle_polls = 1
         """After so many idle polls the next stamp is due."""
@@ -136,7 +151,35 @@ class StatusPage:
             whole = _RANGE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
             fcntl.fcntl(self._lock.fileno(), fcntl.F_OFD_SETLK, whole)
 
-    def stamp(self, now_ns: int, polls: int) -> int:
+    @property
+    def status(self) -> Status:
+        """What it tells; of one without a file, what it would tell."""
+        interval = self._interval / 1e9 if self._interval else None
+        clients = None if self._commands is None else self._clients
+        return Status(
+            self._pid, self._clock, self._start, self._polls, self._last, interval,
+            self._lock is not None, clients, self._commands, self._wires,
+        )  # fmt: skip
+
+    def tell_commands(self, count: int, wires: int | None = None) -> None:
+        """Tell how many commands its server understands, and from now on of its clients.
+
+        Args:
+            count: how many.
+            wires: what it takes, as the number of a `Wire`.
+        """
+        self._commands = count
+        self._wires = wires
+        self._count(self._clients)
+        self._write()
+
+    def _count(self, clients: int) -> None:
+        self._clients = clients
+        if self._commands is not None:
+            counts = COUNTS.pack(clients, self._commands, self._wires or 0)
+            self._counts = counts + CHECKSUM.pack(binascii.crc32(counts))
+
+    def stamp(self, now_ns: int, polls: int, clients: int = 0) -> int:
         """Tell of the last poll. Never raises because of the file, whatever became of it.
 
         What the poll read must have been read before `now_ns`: a client that sees an instant from
@@ -145,6 +188,7 @@ class StatusPage:
         Args:
             now_ns: monotonic.
             polls: how many there have been.
+            clients: how many are connected.
 
         Returns:
             When the next poll that finds something is to be stamped.
@@ -161,6 +205,8 @@ class StatusPage:
             growth = 2 * self.idle_polls if count >= self.idle_polls else self.idle_polls
             self.idle_polls = min(fitting, growth)
         self._last, self._polls = now_ns, polls
+        if clients != self._clients:
+            self._count(clients)
         self._write()
         return now_ns + BUSY_GAP_NS
 
@@ -188,7 +234,7 @@ class StatusPage:
             self._last,
             self._interval,
         )
-        return record + CHECKSUM.pack(binascii.crc32(record))
+        return record + CHECKSUM.pack(binascii.crc32(record)) + self._counts
 
 
 def read_status(path: str, uids: Iterable[int] | None = None) -> Status | None:
@@ -213,20 +259,37 @@ def read_status(path: str, uids: Iterable[int] | None = None) -> Status | None:
 
 def status_of(fd: int) -> Status | None:
     """What an open status page tells."""
+    record, clients, commands, wires = b"", None, None, None
     for _ in range(READ_ATTEMPTS):
-        data = os.pread(fd, RECORD_BYTES, 0)
+        data = os.pread(fd, WRITTEN_BYTES, 0)
         if len(data) < RECORD_BYTES or not data.startswith(MARK):
             return None
-        record, (checksum,) = data[: RECORD.size], CHECKSUM.unpack_from(data, RECORD.size)
-        if binascii.crc32(record) == checksum:
-            break
-    else:
+        if not _is_whole(data, 0, RECORD.size):
+            continue
+        record = data[: RECORD.size]
+        if _is_whole(data, RECORD_BYTES, COUNTS.size):
+            clients, commands, wires = COUNTS.unpack_from(data, RECORD_BYTES)
+        elif any(data[RECORD_BYTES:]):  # half written; else there is nothing of theirs
+            continue
+        break
+    if not record:
         return None
     _, pid, clock, start, polls, last, interval = RECORD.unpack(record)
     if not pid:
         return None
     seconds = interval / 1e9 if interval else None
-    return Status(pid, clock, start, polls, last, seconds, _is_held(fd, pid))
+    is_held = _is_held(fd, pid)
+    counts = (clients, commands, wires or None)
+    return Status(pid, clock, start, polls, last, seconds, is_held, *counts)
+
+
+def _is_whole(data: bytes, start: int, size: int) -> bool:
+    """Whether so many bytes are followed by their checksum."""
+    end = start + size
+    if len(data) < end + CHECKSUM.size:
+        return False
+    checksum: int = CHECKSUM.unpack_from(data, end)[0]
+    return binascii.crc32(data[start:end]) == checksum
 
 
 def recorded_pid(fd: int) -> int | None:

@@ -293,11 +293,12 @@ def hosted(
     wires: Wire = FRAMED_OR_JSON,
     authorize: Authorize | None = None,
     selector: Any = None,
+    version: str | None = None,
 ) -> Iterator[Host[ContextT]]:
     """A host with a real server in a folder of its own, which is removed at the end.
 
     Args:
-        command, limits, wires, authorize, selector: as for IpcServer.
+        command, limits, wires, authorize, selector, version: as for IpcServer.
         context: handed to each command's `process`.
 
     Raises: as IpcServer.
@@ -321,6 +322,7 @@ def hosted(
             wires=wires,
             authorize=authorize,
             selector=selector,
+            version=version,
         )
         with Host(server, context) as host:
             yield host
@@ -352,9 +354,16 @@ class HostMaker:
         wires: Wire = FRAMED_OR_JSON,
         authorize: Authorize | None = None,
         selector: Any = None,
+        version: str | None = None,
     ) -> Host[ContextT]:
         """A host, as `hosted` makes it."""
         made = hosted(
-            command, context, limits=limits, wires=wires, authorize=authorize, selector=selector
+            command,
+            context,
+            limits=limits,
+            wires=wires,
+            authorize=authorize,
+            selector=selector,
+            version=version,
         )
         return self._stack.enter_context(made)

@@ -34,13 +34,14 @@ def joined(
     poll_every: float = 0.0,
     pieces: int | None = None,
     uid: int | None = None,
+    version: str | None = None,
 ) -> Joined[ContextT]:
     """A host with a server of these commands, and clients for it, in memory.
 
     Args:
         command: the root of the command family, or the one model of a set of one.
         context: handed to each command's `process`.
-        limits, wires, authorize: as for IpcServer.
+        limits, wires, authorize, version: as for IpcServer.
         poll_every: the host polls whenever so many seconds have passed; math.inf: only by `poll`;
             0: also as soon as a client waits for it, as a host does that sleeps in `wait`.
         pieces: how many bytes either side receives at once, at most; None is all there are.
@@ -68,7 +69,13 @@ def joined(
     """
     clock = Clock()
     server = MemoryServer(
-        command, limits=limits, wires=wires, authorize=authorize, pieces=pieces, clock=clock
+        command,
+        limits=limits,
+        wires=wires,
+        authorize=authorize,
+        pieces=pieces,
+        clock=clock,
+        version=version,
     )
     return Joined(Course(server, context, clock, poll_every, os.geteuid() if uid is None else uid))
 
@@ -134,6 +141,11 @@ class Joined(Generic[ContextT]):
     def stats(self) -> Stats:
         """`IpcServer.stats`."""
         return self._course.server.stats
+
+    @property
+    def description(self) -> str:
+        """`IpcServer.description`."""
+        return self._course.server.introspection.description
 
     @property
     def clients(self) -> tuple[Peer, ...]:

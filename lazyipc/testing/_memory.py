@@ -6,20 +6,18 @@ lock and a status page.
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from lazyipc._attendant import Attendant, Authorize
+from lazyipc._assembly import assemble
+from lazyipc._attendant import Authorize
 from lazyipc._core.catalog import Catalog
-from lazyipc._core.connection.server import ServerConnection
 from lazyipc._core.framing import Wire
 from lazyipc._core.limits import Limits, in_ns
 from lazyipc._io.status_page import Status
 from lazyipc._log import ClientLog
 from lazyipc._misuse import raise_closed, raise_reentered
 from lazyipc._peer import Peer
-from lazyipc._rota import Rota
 from lazyipc._stats import Counts, Stats
 from lazyipc.errors import ServerNotRunning
 from lazyipc.testing._kernel import Clock, Kernel, Line, MemoryDoor
@@ -37,7 +35,7 @@ class MemoryServer:
     """What `IpcServer` is over sockets.
 
     Args:
-        command, limits, wires, authorize: as for IpcServer.
+        command, limits, wires, authorize, version: as for IpcServer.
         pieces: how many bytes either side receives at once, at most; None is all there are.
         clock: the time.
     """
@@ -51,6 +49,7 @@ class MemoryServer:
         authorize: Authorize | None,
         pieces: int | None,
         clock: Clock,
+        version: str | None,
     ) -> None:
         if pieces is not None and pieces < 1:
             raise ValueError(f"pieces must be None or of at least one byte, not {pieces}")
@@ -61,30 +60,26 @@ class MemoryServer:
         catalog = Catalog(command)
         if Wire.BARE in wires:
             catalog.check_bare(wires)
+        self._command_count = len(catalog.by_fingerprint)
         self._counts = Counts()
         self._log = ClientLog(self.path, self._counts, clock)
         self._kernel = Kernel()
         self._door = MemoryDoor(self._kernel, self._counts)
-        connect = functools.partial(
-            ServerConnection,
+        self._rota, self.introspection = assemble(
+            self.path,
             catalog,
-            wires,
-            message_bytes=limits.message_bytes,
-            line_bytes=limits.line_bytes,
-            elements=limits.elements,
-            depth=limits.depth,
-            clock=CLOCK,
-        )
-        self._rota = Rota(
-            self._log,
-            connect,
-            Attendant(self._log, authorize, self._counts).serve,
-            cast("Door", self._door),
-            cast("EpollPoller", self._kernel),
-            limits,
-            self._counts,
-            lambda now: now,
-            clock,
+            limits=limits,
+            wires=wires,
+            authorize=authorize,
+            version=version,
+            log=self._log,
+            counts=self._counts,
+            door=cast("Door", self._door),
+            poller=cast("EpollPoller", self._kernel),
+            status=lambda: self.status,
+            stamp=lambda now, clients: now,
+            identity=CLOCK,
+            clock=clock,
         )
         self._last_poll_ns = clock()
         self._interval_ns = 0
@@ -111,7 +106,10 @@ class MemoryServer:
     def status(self) -> Status:
         """What a status page would tell."""
         interval = self._interval_ns / 1e9 if self._interval_ns else None
-        return Status(os.getpid(), CLOCK, 0, self.polls, self._last_poll_ns, interval, True)
+        return Status(
+            os.getpid(), CLOCK, 0, self.polls, self._last_poll_ns, interval, True,
+            len(self._rota.sessions), self._command_count,
+        )  # fmt: skip
 
     @property
     def clients(self) -> tuple[Peer, ...]:

@@ -11,7 +11,7 @@ from lazyipc import U8, U64, Command, Response, Wire
 from lazyipc._core.catalog import Catalog, entry_of
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.connection.server import ServerConnection
-from lazyipc._core.events import Failed, Rejected, Requested, Responded
+from lazyipc._core.events import Asked, Failed, Rejected, Requested, Responded
 from lazyipc._core.framing import HEADER, NEVER_NS
 from lazyipc._core.parts import Parts
 from lazyipc.errors import RemoteProtocolError
@@ -22,7 +22,7 @@ MOST_EVENTS = 100
 CLOCK = b"clock 01"
 OTHER_CLOCK = b"clock 02"
 
-Event = Requested | Rejected | Responded | Failed
+Event = Requested | Asked | Rejected | Responded | Failed
 Cut = Callable[[bytes], list[bytes]]
 
 

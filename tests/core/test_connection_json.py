@@ -286,8 +286,14 @@ REFUSED: list[tuple[str, int, str, str]] = [
     ('{"call":"Stop","x":1}', 16, "x", 'a line is one command, or an object of "call"'),
     ('{"id":1,"timeout":1}', 1, "", 'a line is one command, or an object of "call"'),
     ('{"call":"Stop"}', 2, "call", "a command of Order is wanted"),
-    ('{"$lazyipc":"describe"}', 13, "$lazyipc", 'no built-in request "describe" is known here'),
+    (
+        '{"$lazyipc":"help"}',
+        13,
+        "$lazyipc",
+        'no built-in request "help" is known here, but "describe" and "stats"',
+    ),
     ('{"id":1,"call":{"$lazyipc":{}}}', 28, "call.$lazyipc", "no built-in request an object"),
+    ('{"$lazyipc":"stats","$lazyipc":"stats"}', 21, "$lazyipc", "a key stands twice"),
 ]
 
 

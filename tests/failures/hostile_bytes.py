@@ -11,7 +11,7 @@ from random import Random
 from lazyipc import IpcServer, Limits, Wire
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.connection.server import ServerConnection
-from lazyipc._core.events import Rejected
+from lazyipc._core.events import Asked, Rejected
 from lazyipc._core.framing import HEADER, MAGIC
 from lazyipc.errors import IpcError, RemoteProtocolError
 from tests.failures.commands import ORDERS, Heard, Order, Stop, json_request
@@ -103,6 +103,10 @@ def feed(pieces: tuple[bytes, ...], told: Counter[str], *, answers: bool = True)
                     if answers:
                         assert server.fail(event.call, event.error)
                     told[type(event.error).__name__] += 1
+                elif isinstance(event, Asked):
+                    if answers:
+                        assert server.tell(event.call, "{}")
+                    told["answered"] += 1
                 else:
                     assert isinstance(event.command, Order)
                     if answers:

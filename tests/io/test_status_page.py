@@ -22,6 +22,7 @@ from lazyipc._io.status_page import (
     IDLE_POLLS,
     PAGE_BYTES,
     RECORD_BYTES,
+    WRITTEN_BYTES,
     Status,
     StatusPage,
     read_status,
@@ -34,6 +35,8 @@ pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 SECOND = 1_000_000_000
 LAYOUT = struct.Struct("<8s Q 8s Q Q Q Q I")
 """As docs/protocol.md has it, written down a second time."""
+COUNTS = struct.Struct("<I I I I")
+"""What follows, likewise."""
 
 
 @pytest.fixture
@@ -79,16 +82,63 @@ def test_the_layout_is_the_documented_one(owned: Ownership) -> None:
     assert data[LAYOUT.size :] == bytes(PAGE_BYTES - LAYOUT.size)
 
 
+def test_clients_and_commands_follow(owned: Ownership) -> None:
+    start = status_of(owned.path).start_ns
+    owned.page.tell_commands(3, 6)
+    owned.page.stamp(start + 1 * SECOND, 1, 2)
+    data = page_of(owned.path).read_bytes()
+    assert LAYOUT.unpack_from(data)[4] == 1
+    assert COUNTS.unpack_from(data, LAYOUT.size) == (2, 3, 6, binascii.crc32(data[60:72]))
+    assert data[LAYOUT.size + COUNTS.size :] == bytes(PAGE_BYTES - WRITTEN_BYTES)
+    assert len(data) == PAGE_BYTES
+
+
 VECTOR = bytes.fromhex(
     "6c617a7969706301" "6712000000000000" "0123456789abcdef" "00ca9a3b00000000"
     "0300000000000000" "0022e2330e000000" "00c817a804000000" "848008c9"
+    "020000000300000006000000" "cf000a3c"
 )  # fmt: skip
+CLOCK = bytes.fromhex("0123456789abcdef")
 
 
 def test_the_documented_vector_is_read(path: str) -> None:
     page_of(path).write_bytes(VECTOR)
-    clock = bytes.fromhex("0123456789abcdef")
-    assert status_of(path) == Status(4711, clock, SECOND, 3, 61 * SECOND, 20.0, False)
+    assert status_of(path) == Status(4711, CLOCK, SECOND, 3, 61 * SECOND, 20.0, False, 2, 3, 6)
+
+
+def test_a_page_from_before_there_were_counts_is_read(path: str) -> None:
+    known = Status(4711, CLOCK, SECOND, 3, 61 * SECOND, 20.0, False)
+    assert (known.clients, known.commands, known.wires) == (None, None, None)
+    for rest in (b"", bytes(PAGE_BYTES - RECORD_BYTES)):
+        page_of(path).write_bytes(VECTOR[:RECORD_BYTES] + rest)
+        assert status_of(path) == known
+
+
+def test_clients_are_told_from_when_the_commands_are_known(owned: Ownership) -> None:
+    start = status_of(owned.path).start_ns
+    owned.page.stamp(start + 1, 1, 5)
+    assert (status_of(owned.path).clients, status_of(owned.path).commands) == (None, None)
+    owned.page.tell_commands(0)
+    assert (status_of(owned.path).clients, status_of(owned.path).commands) == (5, 0)
+    owned.page.stamp(start + 2, 2, 6)
+    assert (status_of(owned.path).clients, status_of(owned.path).commands) == (6, 0)
+    owned.page.stamp(start + 3, 3, 6)
+    assert status_of(owned.path).polls == 3
+
+
+def test_the_owner_knows_what_its_page_tells(owned: Ownership) -> None:
+    start = status_of(owned.path).start_ns
+    assert owned.page.status == status_of(owned.path)
+    owned.page.tell_commands(3)
+    assert owned.page.status == status_of(owned.path)
+    assert owned.page.status.wires is None
+    owned.page.tell_commands(3, 4)
+    assert owned.page.status.wires == 4
+    owned.page.stamp(start + SECOND, 1, 2)
+    owned.page.stamp(start + 3 * SECOND, 2, 1)
+    assert owned.page.status == status_of(owned.path)
+    assert owned.page.status.interval_seconds == 2
+    assert not StatusPage(None).status.is_locked
 
 
 def test_a_stamp_tells_of_the_last_poll(owned: Ownership) -> None:
@@ -288,6 +338,30 @@ def test_what_follows_the_record_is_for_later_versions(owned: Ownership) -> None
     data = page_of(owned.path).read_bytes()
     page_of(owned.path).write_bytes(data[:RECORD_BYTES] + b"\xff" * 9000)
     assert status_of(owned.path).pid == os.getpid()
+    assert (status_of(owned.path).clients, status_of(owned.path).commands) == (None, None)
+    owned.page.tell_commands(3)
+    data = page_of(owned.path).read_bytes()
+    page_of(owned.path).write_bytes(data[:WRITTEN_BYTES] + b"\xff" * 9000)
+    assert status_of(owned.path).commands == 3
+
+
+def test_each_changed_byte_of_the_counts_is_noticed(owned: Ownership) -> None:
+    owned.page.tell_commands(3)
+    data = page_of(owned.path).read_bytes()
+    for place in range(RECORD_BYTES, WRITTEN_BYTES):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        page_of(owned.path).write_bytes(changed)
+        status = status_of(owned.path)
+        assert (status.pid, status.clients, status.commands) == (os.getpid(), None, None), place
+
+
+def test_counts_that_were_cut_short_are_not_told(owned: Ownership) -> None:
+    owned.page.tell_commands(3)
+    data = page_of(owned.path).read_bytes()
+    for size in range(RECORD_BYTES, WRITTEN_BYTES):
+        page_of(owned.path).write_bytes(data[:size])
+        assert status_of(owned.path).commands is None, size
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda name: os.symlink("/nowhere", name)])
@@ -328,8 +402,8 @@ def test_a_page_that_may_not_be_read_tells_nothing(owned: Ownership, folder: Pat
     assert told_by_child(look) == "None"
 
 
-def torn(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
-    """Have so many reads see half of an old and half of a new record."""
+def torn(monkeypatch: pytest.MonkeyPatch, times: int, place: int = 32) -> list[int]:
+    """Have so many reads see half of an old and half of a new record, cut at a place."""
     left = [times]
     real = os.pread
 
@@ -337,7 +411,7 @@ def torn(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
         data = real(fd, size, offset)
         if left[0]:
             left[0] -= 1
-            return data[:32] + bytes(8) + data[40:]
+            return data[:place] + bytes(8) + data[place + 8 :]
         return data
 
     monkeypatch.setattr(os, "pread", pread)
@@ -349,6 +423,16 @@ def test_a_torn_read_is_repeated(owned: Ownership, monkeypatch: pytest.MonkeyPat
     left = torn(monkeypatch, 2)
     assert status_of(owned.path).polls == 3
     assert left == [0]
+
+
+def test_torn_counts_are_read_again(owned: Ownership, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned.page.tell_commands(3)
+    left = torn(monkeypatch, 2, RECORD_BYTES)
+    assert status_of(owned.path).commands == 3
+    assert left == [0]
+    left = torn(monkeypatch, 1000, RECORD_BYTES)
+    assert (status_of(owned.path).pid, status_of(owned.path).commands) == (os.getpid(), None)
+    assert 1000 - left[0] < 40
 
 
 def test_torn_reads_without_end_are_given_up(

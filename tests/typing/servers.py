@@ -170,5 +170,6 @@ with IpcServer(PATH, ClientCommand) as opened:
     assert_type(opened.path, str)
     assert_type(opened.stats, Stats)
     assert_type(opened.stats.commands, int)
+    assert_type(opened.description, str)
     assert_type(opened.clients, tuple[Peer, ...])
     assert_type(opened.clients[0].wire, Wire | None)

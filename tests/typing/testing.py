@@ -61,6 +61,7 @@ with joined(Order, [1], authorize=authorize, wires=Wire.ALL, poll_every=2, piece
     assert_type(link.poll(max_messages=1), int)
     assert_type(link.context, list[int])
     assert_type(link.stats, Stats)
+    assert_type(link.description, str)
     assert_type(link.time(), float)
     link.context = [2]
     link.context = "oops"  # type: ignore[assignment]

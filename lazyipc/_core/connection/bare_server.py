@@ -99,6 +99,10 @@ class BareServer:
         self.finished = True
         return data
 
+    def tell(self, call: int, text: str) -> bytes:
+        """Nothing is asked on this wire that could be told."""
+        raise LocalProtocolError(f"call {call} asks for nothing that could be told")
+
     def fail(self, call: int, error: IpcError) -> bytes:
         """Nothing: there are no words for an error, so the connection ends."""
         self.finished = True

@@ -93,7 +93,7 @@ class Handshake:
 
     def out_of_place(self, kind: int) -> RemoteProtocolError:
         """What is wrong with a frame of that kind now."""
-        if self.theirs is None and kind == Kind.REQUEST:
+        if self.theirs is None and kind in (Kind.REQUEST, Kind.DESCRIBE):
             return RemoteProtocolError(OTHER_CLIENT)
         wanted = "a hello" if self.theirs is None else "an accept"
         return RemoteProtocolError(f"{wanted} is wanted, not a frame of kind {kind}")

@@ -62,15 +62,15 @@ class JsonClient:
             RemoteProtocolError: the stream cannot go on; close.
         """
         while True:
-            line = self._lines.take(at_end=False)  # a server ends each of its lines
-            if line is None:
+            data = self._lines.take(at_end=False)  # a server ends each of its lines
+            if data is None:
                 have = len(self._buffer)
                 if at_end and have:
                     raise DecodeError("the stream ended within a line", offset=have)
                 self.wanted_bytes = int(have > 0)
                 return None
             self.wanted_bytes = 0
-            event = self._answer(line)
+            event = self._answer(Line(data, self._lines.number))
             if event is not None:
                 return event
 

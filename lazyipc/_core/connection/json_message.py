@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lazyipc._core import shape as shapes
 from lazyipc._core.catalog import Entry, Reply
 from lazyipc._core.codec import Codec
-from lazyipc._core.failure import DECODE_ERROR, Failure, error_of, failure_of
+from lazyipc._core.failure import error_of_object, failure_of
 from lazyipc._core.family import family_of, takes_the_place_of
 from lazyipc._core.json_form import JsonForm, Key, Misfit, Room, found, no_such, tag_of
 from lazyipc.errors import DecodeError, EncodeError, IpcError
@@ -167,12 +167,6 @@ def read_error(value: Any) -> IpcError:
         Misfit: it is no such object.
     """
     try:
-        detail = dict(value)
-        code, kind, message = detail.pop("code"), detail.pop("kind"), detail.pop("message")
-        if code == DECODE_ERROR and "line" in detail:
-            line, column = int(detail["line"]), int(detail["column"])
-            reason, path = str(detail["reason"]), str(detail["path"])
-            return DecodeError(reason, offset=column - 1, path=path, line=line, column=column)
-        return error_of(Failure(int(code), str(kind), str(message), json.dumps(detail)))
-    except (ArithmeticError, DecodeError, LookupError, TypeError, ValueError) as error:
+        return error_of_object(value)
+    except DecodeError as error:
         raise Misfit(f"an error's object is wanted, not {found(value)}") from error

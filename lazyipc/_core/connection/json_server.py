@@ -20,7 +20,7 @@ from lazyipc._core.connection.json_message import (
     reply_form,
 )
 from lazyipc._core.connection.lines import LINE_EXTRA_BYTES, LineReader
-from lazyipc._core.events import Rejected, Requested
+from lazyipc._core.events import BUILT_INS, Asked, Rejected, Requested
 from lazyipc._core.framing import ReceiveBuffer
 from lazyipc._core.json_form import Key, Line, Misfit, Room, found
 from lazyipc._core.limits import LONGEST_SECONDS
@@ -43,7 +43,7 @@ MOST_PARTS = 10_000
 """How many parts a line may have besides elements of sequences: objects of classes, strings."""
 
 BUILT_IN = "$lazyipc"
-"""Where a command's name would stand: requests to the library itself, which has none yet."""
+"""Where a command's name would stand: requests to the server itself."""
 
 _ENVELOPE = {"id", "call", "timeout"}
 _LINE = 'a line is one command, or an object of "call", which is one, and "id", "timeout" or both'
@@ -52,7 +52,7 @@ _TLS = 0x16
 """How the hello of a TLS client begins, and no line of JSON."""
 
 
-class _Asked(NamedTuple):
+class _Unwrapped(NamedTuple):
     """A request without what is around it."""
 
     id: str | None
@@ -74,6 +74,7 @@ class JsonServer:
     """
 
     __slots__ = (
+        "_asked",
         "_by_name",
         "_catalog",
         "_depth",
@@ -109,13 +110,15 @@ class JsonServer:
             self._lines = LineReader(buffer, most, "Limits.message_bytes")
         self._last_call = 0
         self._open: dict[int, tuple[Entry | None, str | None]] = {}
+        self._asked: set[int] = set()
+        """Those of them that no command answers."""
         self.buffer = buffer
         self.wanted_bytes = 0
         """How many bytes the line under way lacks, at least; 0 if none is under way."""
         self.finished = False
         """Nothing more will be read or answered."""
 
-    def next_event(self, now_ns: int, *, at_end: bool) -> Requested | Rejected | None:
+    def next_event(self, now_ns: int, *, at_end: bool) -> Requested | Asked | Rejected | None:
         """The next request, one to reject, or None for "need more".
 
         Args:
@@ -127,11 +130,12 @@ class JsonServer:
         """
         if not self._lines.number:
             self._refuse_strangers()
-        line = self._lines.take(at_end=at_end)
-        if line is None:
+        data = self._lines.take(at_end=at_end)
+        if data is None:
             self.wanted_bytes = int(len(self.buffer) > 0)
             return None
         self.wanted_bytes = 0
+        line = Line(data, self._lines.number)
         if line.number == 1 and _HTTP.fullmatch(line.data):
             raise RemoteProtocolError(
                 "this is no HTTP server: it takes lines of JSON, such as "
@@ -159,11 +163,13 @@ class JsonServer:
     def _example(self) -> str:
         return json.dumps({next(iter(self._by_name)): {}})
 
-    def _request(self, call: int, line: Line, now_ns: int) -> Requested:
+    def _request(self, call: int, line: Line, now_ns: int) -> Requested | Asked:
         value = line.parse(self._elements + MOST_PARTS)
         room = Room(self._elements, self._depth)
         try:
             asked = self._unwrapped(call, value, room, now_ns)
+            if type(asked.body) is dict and asked.body.keys() == {BUILT_IN}:
+                return self._built_in(call, asked, line, room)
             entry, command = self._command(asked, room)
         except Misfit as misfit:
             raise line.error(misfit) from misfit
@@ -172,10 +178,21 @@ class JsonServer:
         self._open[call] = entry, asked.id
         return Requested(call, command, asked.deadline_ns)
 
-    def _unwrapped(self, call: int, value: Any, room: Room, now_ns: int) -> _Asked:
+    def _built_in(self, call: int, asked: _Unwrapped, line: Line, room: Room) -> Asked:
+        what = asked.body[BUILT_IN]
+        room.keys += 1
+        if what not in BUILT_INS:
+            known = " and ".join(f'"{name}"' for name in BUILT_INS)
+            told = f"no built-in request {found(what)} is known here, but {known}"
+            raise Misfit(told, *asked.steps, BUILT_IN)
+        line.refuse_twice(room.keys)
+        self._asked.add(call)
+        return Asked(call, what, asked.deadline_ns)
+
+    def _unwrapped(self, call: int, value: Any, room: Room, now_ns: int) -> _Unwrapped:
         """Take off an envelope, if there is one; from here on the id is known."""
         if not self._is_envelope(value):
-            return _Asked(None, value, (), None)
+            return _Unwrapped(None, value, (), None)
         room.keys += len(value)
         id_ = _id_text(value["id"]) if "id" in value else None
         self._open[call] = None, id_
@@ -184,7 +201,7 @@ class JsonServer:
             raise Misfit(_LINE, Key(unknown[0]))
         if "call" not in value:
             raise Misfit(_LINE)
-        return _Asked(id_, value["call"], ("call",), _deadline(value.get("timeout"), now_ns))
+        return _Unwrapped(id_, value["call"], ("call",), _deadline(value.get("timeout"), now_ns))
 
     def _is_envelope(self, value: Any) -> bool:
         """A command has one key, its name; a set of one has the keys of its fields."""
@@ -194,11 +211,8 @@ class JsonServer:
             return "call" in value and value.keys() <= _ENVELOPE
         return True
 
-    def _command(self, asked: _Asked, room: Room) -> tuple[Entry, Any]:
+    def _command(self, asked: _Unwrapped, room: Room) -> tuple[Entry, Any]:
         body, steps = asked.body, asked.steps
-        if type(body) is dict and body.keys() == {BUILT_IN}:
-            told = found(body[BUILT_IN])
-            raise Misfit(f"no built-in request {told} is known here", *steps, BUILT_IN)
         try:
             if self._catalog.is_untagged:
                 (entry,) = self._by_name.values()
@@ -214,7 +228,17 @@ class JsonServer:
         entry, id_ = self._open.get(call, (None, None))
         if entry is None:
             raise LocalProtocolError(f"call {call} is not open and cannot be answered")
-        body = reply_form(entry.reply).write(value).encode()
+        return self._answered(call, id_, reply_form(entry.reply).write(value).encode())
+
+    def tell(self, call: int, text: str) -> bytes:
+        """The line that tells what was asked; raises as `ServerConnection.tell`."""
+        if call not in self._asked:
+            raise LocalProtocolError(f"call {call} asks for nothing that could be told")
+        line = self._answered(call, self._open[call][1], text.encode())
+        self._asked.remove(call)
+        return line
+
+    def _answered(self, call: int, id_: str | None, body: bytes) -> bytes:
         if len(body) > self._message_bytes:
             limit = self._message_bytes
             raise MessageTooLarge("response in bytes", size_bytes=len(body), limit_bytes=limit)
@@ -224,6 +248,7 @@ class JsonServer:
     def fail(self, call: int, error: IpcError) -> bytes:
         """The line that ends a call with an error; under call 0, the stream."""
         _, id_ = self._open.pop(call, (None, None))
+        self._asked.discard(call)
         self.finished = self.finished or call == 0
         return b"%b%b}\n" % (_opening(id_, "Err"), error_text(error).encode())
 

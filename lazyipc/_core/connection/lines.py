@@ -1,6 +1,6 @@
-"""Lines out of a stream: each ends with a line feed; those that hold nothing are passed over.
+"""Lines of bytes out of a stream: each ends with a line feed; those that hold nothing are passed.
 
-Knows where a line ends, not what it says.
+Knows where a line ends, not what it says, nor that it is JSON.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from lazyipc._core.framing import ReceiveBuffer
-from lazyipc._core.json_form import Line
 from lazyipc.errors import MessageTooLarge
 
 LINE_EXTRA_BYTES = 1000
@@ -36,7 +35,7 @@ class LineReader:
         self.number = 0
         """How many lines were passed."""
 
-    def take(self, *, at_end: bool) -> Line | None:
+    def take(self, *, at_end: bool) -> bytes | None:
         """Pass one line that says something, or None while none is all there.
 
         Args:
@@ -47,10 +46,10 @@ class LineReader:
         """
         while True:
             line = self._take_any(at_end=at_end)
-            if line is None or line.data.strip():
+            if line is None or line.strip():
                 return line
 
-    def _take_any(self, *, at_end: bool) -> Line | None:
+    def _take_any(self, *, at_end: bool) -> bytes | None:
         """The same, but for a line of white space, which may have come in pieces."""
         buffer = self._buffer
         if not self._searched_bytes:
@@ -67,7 +66,7 @@ class LineReader:
         self._searched_bytes = 0
         self.number += 1
         buffer.start += size + (end >= 0)
-        return Line(bytes(data[start : start + size]), self.number)
+        return bytes(data[start : start + size])
 
     def _pass_empty(self) -> None:
         """Pass lines of nothing but white space at once, however many there are."""

@@ -17,7 +17,7 @@ from lazyipc._core.codec import (
     MAX_DEPTH,
 )
 from lazyipc._core.connection.bare_server import BareServer
-from lazyipc._core.events import Rejected, Requested
+from lazyipc._core.events import BUILT_INS, DESCRIBE, Asked, Rejected, Requested
 from lazyipc._core.failure import failure_of
 from lazyipc._core.framing import (
     FRAMED,
@@ -57,14 +57,21 @@ NO_PEER = (
 """The answer to a peer's hello."""
 
 
+LONGEST_NAME_BYTES = 64
+"""Of what a built-in request is called, as far as it is read."""
+
+Event = Requested | Asked | Rejected
+
+
 class Dialect(Protocol):
     """What is spoken in place of frames."""
 
     wanted_bytes: int
     finished: bool
 
-    def next_event(self, now_ns: int, *, at_end: bool) -> Requested | Rejected | None: ...
+    def next_event(self, now_ns: int, *, at_end: bool) -> Event | None: ...
     def respond(self, call: int, value: Any) -> bytes: ...
+    def tell(self, call: int, text: str) -> bytes: ...
     def fail(self, call: int, error: IpcError) -> bytes: ...
 
 
@@ -122,7 +129,8 @@ class ServerConnection:
         self._elements = elements
         self._clock = None if clock == UNKNOWN_CLOCK else clock
         self._received_ns = 0
-        self._open: dict[int, Entry] = {}
+        self._open: dict[int, Entry | None] = {}
+        """What answers each call; None where it is no command."""
         self._other: Dialect | None = None
         self._has_ended = False
         self.buffer = ReceiveBuffer()
@@ -147,7 +155,7 @@ class ServerConnection:
         else:
             buffer.append(data)
 
-    def next_event(self) -> Requested | Rejected | None:
+    def next_event(self) -> Event | None:
         """The next request, one to reject, or None for "need more".
 
         Raises:
@@ -167,9 +175,7 @@ class ServerConnection:
             self.wanted_bytes = end - len(data) - buffer.taken_bytes
             return None
         if call in self._open or not call:
-            raise RemoteProtocolError(
-                f"call {call} is under way and cannot begin again" if call else "0 is no call"
-            )
+            raise _no_new_call(call)
         self.wanted_bytes = 0
         buffer.start = end
         entry = self._by_fingerprint.get(fingerprint)
@@ -219,7 +225,7 @@ class ServerConnection:
         self._received_ns = now_ns
         self.buffer.received(count)
 
-    def _next_otherwise(self) -> Requested | Rejected | None:
+    def _next_otherwise(self) -> Event | None:
         """The next event where this is not, or not yet, a framed stream."""
         if self.finished:
             return None
@@ -267,19 +273,35 @@ class ServerConnection:
         is_json = self.wire is JSON or (self.wire is None and bool(self._wires & JSON))
         return is_json and not self.finished and len(self.buffer) > 0
 
-    def _next_odd(self) -> Rejected | None:
+    def _next_odd(self) -> Asked | Rejected | None:
         """A frame that is no request, or not yet seen to be one."""
         taken = self.buffer.take_frame(self._payload_bytes)
         self.wanted_bytes = self.buffer.lacking_bytes
         if taken is None:
             return None
         kind, call, start, end = taken
+        if kind == Kind.DESCRIBE:
+            return self._built_in(call, start, end)
         if kind == Kind.HELLO:
             return Rejected(call, RemoteProtocolError(NO_PEER))
         if kind != Kind.REQUEST:
             return Rejected(call, RemoteProtocolError(f"a server takes no frame of kind {kind}"))
         reason = f"a request has at least {REQUEST_EXTRA_BYTES} bytes of payload, not {end - start}"
         return Rejected(call, DecodeError(reason, offset=0))
+
+    def _built_in(self, call: int, start: int, end: int) -> Asked | Rejected:
+        if call in self._open or not call:
+            raise _no_new_call(call)
+        name = bytes(self.buffer.data[start : min(end, start + LONGEST_NAME_BYTES)])
+        if end - start >= VIEW_BYTES:
+            self.buffer.pass_large(end)
+        what = name.decode(errors="replace") or DESCRIBE
+        if what not in BUILT_INS:
+            known = " and ".join(BUILT_INS)
+            told = f"no built-in request {what!a} is known here, but {known}"
+            return Rejected(call, RemoteProtocolError(told))
+        self._open[call] = None
+        return Asked(call, what)
 
     def respond(self, call: int, value: Any) -> bytes | Parts:
         """The bytes of a response; in parts where it has a large one.
@@ -313,6 +335,27 @@ class ServerConnection:
         self.finished = self._other.finished
         return data
 
+    def tell(self, call: int, text: str) -> bytes:
+        """The bytes that tell what was asked.
+
+        Args:
+            text: a JSON object, in one line.
+
+        Raises:
+            MessageTooLarge: it is over the limit; the call stays open.
+            LocalProtocolError: the call is not open, or a command is to answer it.
+        """
+        if self._other is not None:
+            return self._other.tell(call, text)
+        if self._open.get(call, self) is not None:
+            raise LocalProtocolError(f"call {call} asks for nothing that could be told")
+        body = text.encode()
+        if len(body) > self._message_bytes:
+            limit = self._message_bytes
+            raise MessageTooLarge("response in bytes", size_bytes=len(body), limit_bytes=limit)
+        del self._open[call]
+        return frame(Kind.DESCRIBE, call, body)
+
     def fail(self, call: int, error: IpcError) -> bytes:
         """The bytes that end a call with an error; under call 0, the stream.
 
@@ -329,3 +372,8 @@ class ServerConnection:
         if call == 0:
             self.finished = True
         return frame(Kind.ERROR, call, failure_of(error).encode())
+
+
+def _no_new_call(call: int) -> RemoteProtocolError:
+    told = f"call {call} is under way and cannot begin again" if call else "0 is no call"
+    return RemoteProtocolError(told)

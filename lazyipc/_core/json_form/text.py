@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from lazyipc._core.json_bounds import STRING, builds_more, count
 from lazyipc._core.json_form.rule import EntryKey, Key, Misfit, Step, found, path_of
 from lazyipc.errors import DecodeError, MessageTooLarge, RemoteProtocolError
 
@@ -28,16 +29,9 @@ LONGEST_SEARCH = 100_000
 """How many brackets and strings are looked at to find which key stands twice: some hundredths of a
 second, which is more than a host should spend on it."""
 
-_STRING = r'"(?:[^"\\]++|\\.)*+"'
-_BUILT = re.compile(
-    rf'(?!\Z)(?:[^"\[{{]++|{_STRING}\s*+:)*+(?:[\[{{]|{_STRING}|.*+)'.encode(), re.DOTALL
-)
-"""An array, an object or a string, but for keys, and all that is before it; or all that is left."""
-_KEY = re.compile(
-    rf'(?!\Z)(?:[^"]++|{_STRING}(?!\s*+:))*+(?:{_STRING}\s*+:|.*+)'.encode(), re.DOTALL
-)
+_KEY = re.compile(rf'(?!\Z)(?:[^"]++|{STRING}(?!\s*+:))*+(?:{STRING}\s*+:|.*+)'.encode(), re.DOTALL)
 """A key, and all that is before it; or all that is left."""
-_TOKEN = re.compile(rf"({_STRING})(\s*+:)?|[\[\]{{}},]", re.DOTALL)
+_TOKEN = re.compile(rf"({STRING})(\s*+:)?|[\[\]{{}},]", re.DOTALL)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _COMPLAINT = re.compile(r"(.*) at line \d+ column (\d+)", re.DOTALL)
@@ -84,9 +78,7 @@ class Line:
             MessageTooLarge: it holds more than may be built.
         """
         data = self.data
-        most = data.count(b"[") + data.count(b"{") + data.count(b'"') // 2
-        # One more than there are is counted: what is left behind the last of them.
-        if most > elements and _count(_BUILT, data, elements + 2) > elements + 1:
+        if builds_more(data, elements):
             what = f"line {self.number}: arrays, objects and strings"
             raise MessageTooLarge(what, size_bytes=elements + 1, limit_bytes=elements)
         try:
@@ -113,7 +105,7 @@ class Line:
             DecodeError: one does.
         """
         data = self.data
-        if data.count(b":") == keys or _count(_KEY, data, None) == keys + 1:
+        if data.count(b":") == keys or count(_KEY, data, None) == keys + 1:
             return
         raise self._stands_twice(*_twice(data.decode()))
 
@@ -142,10 +134,6 @@ class Line:
         return DecodeError(
             reason, offset=offset, path=path_of(steps), line=self.number, column=column
         )
-
-
-def _count(pattern: re.Pattern[bytes], data: bytes, most: int | None) -> int:
-    return sum(1 for _ in islice(pattern.finditer(data), most))
 
 
 def _find(text: str, steps: tuple[Step, ...]) -> int:

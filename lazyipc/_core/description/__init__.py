@@ -1,0 +1,1 @@
+"""What a server tells of itself: its command set as one JSON object, made, read and compared."""

@@ -1,0 +1,1 @@
+"""A command set described: one JSON object, made from its classes."""
