@@ -13,7 +13,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lazyipc._core.framing import Wire
-from lazyipc._core.lock import Break, Lock, breaks_between, lock_of, parse, text_of
+from lazyipc._core.lock import Break, Lock, breaks_between, parse, text_of
+from lazyipc._core.lock.taken import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,7 +21,9 @@ def test_rows_against_servers() -> None:
 
 
 def test_a_cold_script() -> None:
-    assert "cold script, CPU" in _run("--only", "cold")
+    told = _run("--only", "cold")
+    assert "cold script, CPU" in told
+    assert "cold `lazyipc call`, CPU" in told
 
 
 def test_hostile_clients() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from examples.simple.commands import ClientCommand
 from lazyipc import U8, U16, U64, IpcError, SchemaError, TaggedUnion, Wire, check_schema
-from lazyipc._core.lock import lock_of, text_of
+from lazyipc._core.lock import text_of
+from lazyipc._core.lock.taken import lock_of
 from tests.core.command_sets import command_set, family, variant_of
 from tests.test_documents import readme_programs
 

@@ -18,7 +18,8 @@ from examples.simple.commands import ClientCommand, ClientResponse
 from lazyipc import F64, I32, U8, U16, Command, Response, SchemaError, TaggedUnion
 from lazyipc._core import schema
 from lazyipc._core.catalog import Catalog
-from lazyipc._core.lock import Lock, Pinned, exact, lock_of, parse, text_of
+from lazyipc._core.lock import Lock, Pinned, exact, parse, text_of
+from lazyipc._core.lock.taken import lock_of
 from tests.core.command_sets import (
     command_set,
     descriptions,
@@ -404,7 +405,8 @@ def test_the_index_of_a_response_is_in_the_text_though_in_no_fingerprint(
 PROGRAM = """
 import importlib, sys
 from lazyipc._core.family import family_of
-from lazyipc._core.lock import lock_of, text_of
+from lazyipc._core.lock import text_of
+from lazyipc._core.lock.taken import lock_of
 from examples.simple.commands import ClientCommand
 from tests.core.command_sets import command_set, family
 from tests.core.declared_types import Figure, Segment

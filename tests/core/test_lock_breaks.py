@@ -14,8 +14,9 @@ from lazyipc import F32, F64, U8, U16, U64, Response, TaggedUnion
 from lazyipc._core import schema
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.compiled import codec_of
-from lazyipc._core.lock import breaks_between, lock_of
+from lazyipc._core.lock import breaks_between
 from lazyipc._core.lock.changes import changes_between, is_read_right
+from lazyipc._core.lock.taken import lock_of
 from tests.core.command_sets import (
     Fields,
     Variants,

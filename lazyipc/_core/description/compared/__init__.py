@@ -1,0 +1,1 @@
+"""Two descriptions compared: what differs, and which old clients that breaks."""

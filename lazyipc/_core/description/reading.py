@@ -1,0 +1,413 @@
+"""A server's description, read: its commands and their fields, for whoever has no classes of them.
+
+The document is untrusted text of a server and is checked as a whole when it is read. Knows JSON
+data only: no model, no socket; and it imports nothing that a cold start would feel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lazyipc._core.description.requirements import requirements_of
+from lazyipc._core.description.soundness import (
+    array,
+    check_depth,
+    check_schema,
+    count,
+    flag,
+    follow,
+    integer,
+    member,
+    name,
+    number,
+    optional,
+    refuse,
+    returned,
+    table,
+    text,
+    wire_fields,
+    wire_type,
+)
+from lazyipc._core.nearest import UnknownName, folded
+from lazyipc._core.record import Value
+
+__all__ = [
+    "CommandInfo",
+    "Description",
+    "FamilyInfo",
+    "FieldInfo",
+    "ServerInfo",
+    "UnknownName",
+    "VariantInfo",
+    "read_description",
+]
+
+T = TypeVar("T")
+
+VERSION = 1
+"""The version of the document; a later one may mean something else by the same keys."""
+FINGERPRINT_BYTES = 8
+
+
+class ServerInfo(Value):
+    """The process that answered: what differs between two runs of one program."""
+
+    name: str
+    version: str | None
+    pid: int
+    uptime: float
+    start_ns: int | None
+    clock: str
+    library: str
+    path: str
+    wires: tuple[str, ...]
+
+
+class FieldInfo(Value):
+    """One field of a command.
+
+    `name` is what the wire's description calls it, `key` what JSON does; `wire` its type in that
+    description; `schema` that in JSON Schema, empty where the command has no JSON form.
+    """
+
+    name: str
+    key: str
+    wire: Any
+    size_bytes: int | None
+    schema: dict[str, Any]
+    is_required: bool
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the default is known here; one that the server makes anew each time is not."""
+        return "default" in self.schema
+
+    @property
+    def default(self) -> Any:
+        """The default in its JSON form, or None."""
+        return self.schema.get("default")
+
+    @property
+    def doc(self) -> str:
+        doc: str = self.schema.get("description", "")
+        return doc
+
+    @property
+    def type_text(self) -> str:
+        """The type as people write it: `u64`, `vec[option[bool]]`."""
+        from lazyipc._core.schema import text_of
+
+        return text_of(self.wire)
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """What its values are held to beside their type, in words: `> 0`."""
+        return requirements_of(self.schema, self.wire)
+
+    @property
+    def option_name(self) -> str:
+        """Its name as an option of a command line, without the hyphens before it."""
+        return self.name.replace("_", "-")
+
+    @property
+    def signature(self) -> str:
+        """Name, type and default: `lr: f64 = 0.1`."""
+        told = f"{self.name}: {self.type_text}"
+        if self.is_required:
+            return told
+        return f"{told} = {_json(self.default) if self.has_default else '…'}"
+
+
+class CommandInfo(Value):
+    """One command.
+
+    `returns` is what it declares to return, `family` which of the description's families that is,
+    if it is one; `request` and `response` are JSON Schemas of the object of its fields and of its
+    response, None where it has no JSON form, and then `json` says why.
+    """
+
+    name: str
+    doc: str
+    index: int | None
+    timeout: float | None
+    fingerprint: str
+    fields: tuple[FieldInfo, ...]
+    returns: Any
+    family: int | None
+    request: dict[str, Any] | None
+    response: dict[str, Any] | None
+    json: str
+
+    @property
+    def method_name(self) -> str:
+        """Its name as a method: `set_rate` of SetRate, `http_get` of HTTPGet."""
+        return snake_case(self.name)
+
+    @property
+    def option_name(self) -> str:
+        """Its name as a sub-command: `set-rate`."""
+        return self.method_name.replace("_", "-")
+
+    @property
+    def returns_text(self) -> str:
+        """What it returns, as people write it."""
+        from lazyipc._core.schema import text_of
+
+        return text_of(self.returns)
+
+    @property
+    def signature(self) -> str:
+        """The whole of it in a line: `set_rate(lr: f64) -> Progress`."""
+        fields = ", ".join(field.signature for field in self.fields)
+        return f"{self.method_name}({fields}) -> {self.returns_text}"
+
+    def field(self, name: str) -> FieldInfo:
+        """The field of a name, or of one written otherwise: `learning-rate` for learning_rate.
+
+        Raises:
+            UnknownName: it has none.
+        """
+        found = _found(name, self.fields, lambda field: (field.name, field.key))
+        if found is None:
+            known = [field.option_name for field in self.fields]
+            raise UnknownName("field", name, known, self.option_name)
+        return found
+
+
+class VariantInfo(Value):
+    """One variant of a family of responses: its fields as pairs of name and type."""
+
+    name: str
+    index: int
+    fields: tuple[tuple[str, Any], ...]
+
+
+class FamilyInfo(Value):
+    """A family of responses that a command declares by its root."""
+
+    name: str
+    variants: tuple[VariantInfo, ...]
+
+
+class Description(Value, hidden=("document", "definitions")):
+    """What a server tells of itself and of its commands.
+
+    `document` is the whole of it as JSON data, `definitions` the schema's `$defs`; `is_tagged` is
+    False for a set of one command, whose line is its fields alone.
+    """
+
+    document: dict[str, Any]
+    server: ServerInfo
+    name: str
+    doc: str
+    is_tagged: bool
+    commands: tuple[CommandInfo, ...]
+    families: tuple[FamilyInfo, ...]
+    definitions: dict[str, Any]
+
+    def command(self, name: str) -> CommandInfo:
+        """The command of a name, or of one written otherwise: SetRate, set_rate, set-rate.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        found = _found(name, self.commands, lambda command: (command.name, command.method_name))
+        if found is None:
+            known = [command.option_name for command in self.commands]
+            raise UnknownName("command", name, known, self.server.name)
+        return found
+
+    def resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """A schema, or the one it refers to, with what stands beside the reference.
+
+        Raises:
+            DecodeError: it refers to nothing; never of a schema of this description.
+        """
+        return follow(schema, self.definitions, "")
+
+    def without_server(self) -> dict[str, Any]:
+        """What is the same for each run of one program."""
+        return {key: value for key, value in self.document.items() if key != "server"}
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two descriptions that differ in nothing but the server's own part."""
+        from hashlib import blake2b
+
+        told = _json(self.without_server(), sort_keys=True).encode("ascii")
+        return blake2b(told, digest_size=FINGERPRINT_BYTES).hexdigest()
+
+
+def _json(value: Any, *, sort_keys: bool = False) -> str:
+    import json
+
+    return json.dumps(value, sort_keys=sort_keys)
+
+
+def snake_case(name: str) -> str:
+    """A class's name as a function's.
+
+    >>> snake_case("SetRate"), snake_case("SetLR"), snake_case("HTTPGet"), snake_case("Set_Rate")
+    ('set_rate', 'set_lr', 'http_get', 'set_rate')
+    """
+    import re
+
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return words.lower()
+
+
+def _found(wanted: str, among: tuple[T, ...], names_of: Callable[[T], tuple[str, str]]) -> T | None:
+    """What has a name exactly, else the only one that has it written otherwise."""
+    for exactly in (0, 1):
+        for each in among:
+            if names_of(each)[exactly] == wanted:
+                return each
+    sought = folded(wanted)
+    alike = [each for each in among if sought in map(folded, names_of(each))]
+    return alike[0] if len(alike) == 1 else None
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def read_description(document: Any) -> Description:
+    """Read a description, as parsed from JSON.
+
+    Raises:
+        DecodeError: it is none; `path` is where.
+    """
+    check_depth(document)
+    whole = table(document, "")
+    version = member(whole, "lazyipc", integer, "")
+    if version != VERSION:
+        refuse("lazyipc", f"it is of version {version}, and this side reads {VERSION}")
+    server = _server(member(whole, "server", table, ""))
+    schema = member(whole, "schema", table, "")
+    definitions = member(schema, "$defs", table, "schema")
+    check_schema(schema, definitions, "schema")
+    families = tuple(
+        _family(each, f"families[{index}]")
+        for index, each in enumerate(member(whole, "families", array, ""))
+    )
+    commands = tuple(
+        _command(each, definitions, len(families), f"commands[{index}]")
+        for index, each in enumerate(member(whole, "commands", array, ""))
+    )
+    _refuse_twice([command.name for command in commands], "commands")
+    of = member(whole, "set", table, "")
+    bare = optional(table)(of.get("bare"), "set.bare")
+    if bare is not None:
+        _returns(bare, len(families), "set.bare")
+    return Description(
+        document=whole,
+        server=server,
+        name=member(of, "name", name, "set"),
+        doc=member(of, "doc", text, "set"),
+        is_tagged=member(of, "tagged", flag, "set"),
+        commands=commands,
+        families=families,
+        definitions=definitions,
+    )
+
+
+def _server(of: dict[str, Any]) -> ServerInfo:
+    wires = member(of, "wires", array, "server")
+    return ServerInfo(
+        name=member(of, "name", text, "server"),
+        version=member(of, "version", optional(text), "server"),
+        pid=member(of, "pid", count, "server"),
+        uptime=member(of, "uptime", number, "server"),
+        start_ns=member(of, "start_ns", optional(count), "server"),
+        clock=member(of, "clock", text, "server"),
+        library=member(of, "library", text, "server"),
+        path=member(of, "path", text, "server"),
+        wires=tuple(text(wire, f"server.wires[{index}]") for index, wire in enumerate(wires)),
+    )
+
+
+def _family(value: Any, path: str) -> FamilyInfo:
+    of = table(value, path)
+    variants = []
+    for index, each in enumerate(member(of, "variants", array, path)):
+        where = f"{path}.variants[{index}]"
+        variant = table(each, where)
+        variants.append(
+            VariantInfo(
+                name=member(variant, "name", name, where),
+                index=member(variant, "index", count, where),
+                fields=member(variant, "fields", wire_fields, where),
+            )
+        )
+    _refuse_twice([variant.name for variant in variants], f"{path}.variants")
+    return FamilyInfo(name=member(of, "name", name, path), variants=tuple(variants))
+
+
+def _command(value: Any, definitions: dict[str, Any], family_count: int, path: str) -> CommandInfo:
+    of = table(value, path)
+    request = member(of, "request", optional(table), path)
+    response = member(of, "response", optional(table), path)
+    for key, schema in (("request", request), ("response", response)):
+        if schema is not None:
+            check_schema(schema, definitions, f"{path}.{key}")
+    returns, family = _returns(of, family_count, path)
+    schemas: dict[str, Any] = {}
+    required: list[str] = []
+    if request is not None:
+        resolved = follow(request, definitions, f"{path}.request")
+        schemas, required = resolved.get("properties", {}), resolved.get("required", [])
+    fields = tuple(
+        _field(each, schemas if request is not None else None, required, f"{path}.fields[{index}]")
+        for index, each in enumerate(member(of, "fields", array, path))
+    )
+    _refuse_twice([field.name for field in fields], f"{path}.fields")
+    _refuse_twice([field.key for field in fields], f"{path}.fields")
+    return CommandInfo(
+        name=member(of, "name", name, path),
+        doc=member(of, "doc", text, path),
+        index=member(of, "index", optional(count), path),
+        timeout=member(of, "timeout", optional(number), path),
+        fingerprint=member(of, "fingerprint", text, path),
+        fields=fields,
+        returns=returns,
+        family=family,
+        request=request,
+        response=response,
+        json=text(of.get("json", ""), f"{path}.json"),
+    )
+
+
+def _returns(of: dict[str, Any], family_count: int, path: str) -> tuple[Any, int | None]:
+    """What is returned, and which of the families that is."""
+    returns = member(of, "returns", returned, path)
+    family = member(of, "family", optional(count), path)
+    is_of_family = isinstance(returns, list) and returns[0] == "family"
+    if (family is not None) != is_of_family or (family is not None and family >= family_count):
+        refuse(f"{path}.family", "it is no family of those described")
+    return returns, family
+
+
+def _field(value: Any, schemas: dict[str, Any] | None, required: list[str], path: str) -> FieldInfo:
+    of = table(value, path)
+    key = member(of, "key", name, path)
+    schema: Any = {}
+    if schemas is not None:
+        schema = schemas.get(key)
+        if not isinstance(schema, dict):
+            refuse(f"{path}.key", "the command's schema has no such property")
+    return FieldInfo(
+        name=member(of, "name", name, path),
+        key=key,
+        wire=member(of, "wire", wire_type, path),
+        size_bytes=member(of, "bytes", optional(count), path),
+        schema=schema,
+        is_required=schemas is None or key in required,
+    )
+
+
+def _refuse_twice(names: list[str], path: str) -> None:
+    seen: set[str] = set()
+    for each in names:
+        if each in seen:
+            refuse(path, f"two are called {each!r}")
+        seen.add(each)

@@ -1,0 +1,1 @@
+"""Classes and methods made from a description, where the program's own are not at hand."""
