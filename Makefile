@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STAMP := $(VENV)/.developing
 
-.PHONY: demo test check bench plot fuzz soak format clean
+.PHONY: demo test check bench plot pictures fuzz soak format clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lazyipc needs Python >= 3.11; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
 	touch $(INSTALLED)
 
 # The examples of hosts bring Qt and pygame: a hundred megabytes that `make demo` does without.
@@ -37,6 +37,9 @@ bench: $(STAMP)  ## ratios against raw baselines of the same run; BENCH="--quick
 plot: $(STAMP)  ## measure the plots of docs/performance.md and draw them
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	$(BIN)/python -m benchmarks.plot
+
+pictures: $(STAMP)  ## draw what the command shows: docs/pictures/*.svg; PICTURES="call shell"
+	$(BIN)/python -m docs.pictures.make $(PICTURES)
 
 fuzz: $(STAMP)  ## invented types and forged bytes for a minute; FUZZ="--seconds 600 --seed 7"
 	$(BIN)/python -m tests.fuzz $(FUZZ)

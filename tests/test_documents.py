@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -93,6 +94,53 @@ def test_the_readme_programs_satisfy_a_type_checker(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_readme_talks_to_the_example_as_it_says(tmp_path: Path) -> None:
+    """Each line that a newcomer is told to type, and the answers shown."""
+    text = (ROOT / "README.md").read_text()
+    _, block = text.split("\nand in another one", 1)
+    block = block[: block.index("\nFor programs") if "\nFor programs" in block else 1500]
+    tmp_path.chmod(0o700)
+    for_people = {"FORCE_COLOR": "1", "NO_COLOR": "1", "XDG_RUNTIME_DIR": str(tmp_path)}
+    environment = {**os.environ, **for_people, "XDG_CACHE_HOME": str(tmp_path)}
+
+    def output(words: list[str], typed: str = "") -> str:
+        done = subprocess.run(
+            words,
+            cwd=ROOT,
+            env=environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    server = [sys.executable, "-m", "examples.simple", "server"]
+    with subprocess.Popen(
+        server, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as host:
+        try:
+            assert host.stdout is not None
+            path = host.stdout.readline().removeprefix("listening on ").strip()
+            lines = re.findall(r"^\$ \.venv/bin/(lazyipc .*)$", block, re.MULTILINE)
+            assert [line.split()[1] for line in lines] == ["ls", "describe", "call", "shell"]
+            command = [sys.executable, "-m"]
+            assert "example" in output([*command, *lines[0].split()])
+            assert "Add two numbers." in output([*command, *lines[1].split()])
+            answer = output([*command, *lines[2].split()])
+            assert f"{lines[2]}\n{answer}" in block
+            assert '{"Pushed":{"x":7}}' in output([*command, *lines[3].split()], "push 7\n")
+            snippet = re.search(r"```python\n(.*?)```", block, re.DOTALL)
+            assert snippet is not None
+            told = snippet[1].replace("run.add(1, 2)", "print(repr(run.add(1, 2))); run.close()")
+            assert output([sys.executable, "-c", told]) == "Sum(c=3)\n"
+            example = output([*command, "lazyipc", "describe", "example", "add"])
+            assert f"nc -N -U {path}" in example
+        finally:
+            host.terminate()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

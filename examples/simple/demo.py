@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from typing import IO
+
+FOR_PEOPLE = {**os.environ, "FORCE_COLOR": "1", "NO_COLOR": "1"}
+"""The client's output goes through this program; told so, it writes as on a terminal, not JSON."""
 
 COMMANDS = (["print", "hello from the client"], ["add", "5", "3"], ["push", "69"])
 
@@ -29,8 +34,10 @@ def run(path: str) -> int:
     status = 0
     try:
         for words in COMMANDS:
-            print(f"$ python -m examples.simple client {' '.join(words)}", flush=True)
-            client = subprocess.run([*program, "client", *words], capture_output=True, text=True)
+            print(f"$ python -m examples.simple client {shlex.join(words)}", flush=True)
+            client = subprocess.run(
+                [*program, "client", *words], capture_output=True, text=True, env=FOR_PEOPLE
+            )
             echo("client", iter((client.stdout + client.stderr).splitlines(keepends=True)))  # type: ignore[arg-type]
             status = status or client.returncode
     finally:

@@ -1,0 +1,1 @@
+"""`lazyipc shell`: a prompt for a running server's commands."""

@@ -1,0 +1,1 @@
+"""What is shown: for people on a terminal, as JSON to programs."""

@@ -1,0 +1,1 @@
+"""The sub-commands that show what a server is, says and does."""

@@ -1,0 +1,1 @@
+"""What somebody typed, made into JSON values and types."""
