@@ -142,8 +142,6 @@ class Attendant:
             return self._reject(session, call, expired((now - deadline) / 1e9))
         try:
             session.owe(session.connection.tell(call, self._tell(event.what)))
-        except MessageTooLarge as error:
-            return self._reject(session, call, error)
         except Exception as error:  # noqa: BLE001 logged, and told to the client
             self.counts.failed += 1
             self._log(logging.ERROR, "%s cannot be told", event.what, error=error)

@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import overload
 
-from lazyipc._core.description.rebuilt.making import printable
-from lazyipc._core.nearest import listed, nearest
+from lazyipc._core.description.soundness import printable
 from lazyipc._discovered import Discovered
+from lazyipc._meant import servers_instead
 from lazyipc._running import Running, running
 from lazyipc._target import path_of
 from lazyipc.errors import ServerNotRunning
@@ -111,7 +111,7 @@ def discover(
         ServerNotRunning: there is none of that name; tells which there are.
         SocketRefused: what is there is no lazyipc server, or another user's.
         ReplyTimeout, HostBusy: it did not say in time what it understands.
-        DecodeError: what it said is not to be understood; names the command or field.
+        RemoteProtocolError: what it said is not to be understood; names the command or field.
 
     >>> discover("/nowhere/app.sock")
     Traceback (most recent call last):
@@ -125,13 +125,5 @@ def discover(
     except ServerNotRunning as error:
         if not isinstance(name, str) or "/" in name:
             raise
-        told = _told_of_others(name)
+        told = printable(servers_instead(name))
         raise ServerNotRunning(f"{error.message}; {told}", path=error.path) from error
-
-
-def _told_of_others(name: str) -> str:
-    """What does run, in place of a name that does not."""
-    names = [each.name for each in running() if each.state in ("alive", "busy")]
-    near = [each for each in nearest(name, names) if each != name]
-    meant = f"did you mean {' or '.join(map(printable, near))}? " if near else ""
-    return meant + printable(listed(names)).replace("there are", "running:")

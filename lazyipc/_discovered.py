@@ -12,12 +12,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from lazyipc._calls import checked_timeout, trusted_uids
+from lazyipc._core.catalog import mismatch_seen_by_client
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.description.compared.comparison import compare
 from lazyipc._core.description.reading import Description
 from lazyipc._core.description.rebuilt.classes import classes_of
-from lazyipc._core.description.rebuilt.making import MODULE, printable
+from lazyipc._core.description.rebuilt.making import MODULE
 from lazyipc._core.description.rebuilt.method import Method, method_names
+from lazyipc._core.description.soundness import printable
 from lazyipc._core.events import Failed
 from lazyipc._core.framing import FRAMED, JSON
 from lazyipc._core.nearest import UnknownName
@@ -60,7 +62,8 @@ class Discovered:
     enum's member may be given by its name, a struct as a dict. `run.types` holds the classes.
 
     One connection is kept, and made again where it ended. A server that was started anew with
-    other commands is told of in a warning, and the methods are then those of the new one.
+    other commands is told of in a warning, and the methods are then those of the new one. It is
+    given after the call that noticed, so where warnings are errors it takes the answer's place.
     To be used by one thread at a time.
 
     Args:
@@ -119,7 +122,10 @@ class Discovered:
         with PlainClient(
             self._path, timeout=self._timeout, server_uids=self._server_uids
         ) as client:
-            return cached_description(self._path, client.describe)
+            try:
+                return cached_description(self._path, client.describe)
+            except IpcError as error:
+                raise _shown(error)  # noqa: B904 it is the same
 
     def _take(self, description: Description) -> None:
         """Have the methods of a description, and no others."""
@@ -131,15 +137,20 @@ class Discovered:
         for name in self._methods:
             del self.__dict__[name]
         self._description = description
+        self._catalog = classes.catalog
         self._methods = methods
+        self._speak(description)
+        self.types = DiscoveredTypes(classes.types)
+        self.__doc__ = self._manual()  # what `help` shows of this very object
+        self.__dict__.update((name, self._function(method)) for name, method in methods.items())
+
+    def _speak(self, description: Description) -> None:
+        """Go on in a wire that the described server takes."""
         wire = FRAMED if FRAMED.name in description.server.wires else JSON
         if wire is not self._wire:
             self._kept.disconnect()
             self._wire = wire
             self._kept = KeptLink(self._make_link, wire)
-        self.types = DiscoveredTypes(classes.types)
-        self.__doc__ = self._manual()  # what `help` shows of this very object
-        self.__dict__.update((name, self._function(method)) for name, method in methods.items())
 
     def _function(self, method: Method) -> Callable[..., Any]:
         """What is called: a plain function, for `help` and notebooks know these best."""
@@ -175,6 +186,7 @@ class Discovered:
         old, new = self._description, self._described()
         if new.fingerprint == old.fingerprint:
             self._description = new
+            self._speak(new)
             return
         told = [str(difference) for difference in compare(old, new)]
         more = len(told) - MOST_WARNED
@@ -197,6 +209,8 @@ class Discovered:
             raise self._no_method(name)
         command, timeout = method.command(args, kwargs)
         timeout = self._timeout if timeout is None else checked_timeout(timeout)
+        if self._wire is JSON:
+            self._check_lines(method)
         seconds = seconds_for(command, timeout)
         try:
             answer = self._kept.over(Link.call, command, seconds, monotonic() + seconds)
@@ -212,6 +226,23 @@ class Discovered:
             self._link = link
         return answer.value
 
+    def _check_lines(self, method: Method) -> None:
+        """Before a line goes over a new connection: see that its command is still what it was.
+
+        A frame names its command by a fingerprint, so a server sees that by itself; a line does
+        not, and another program may take it for what was not meant.
+
+        Raises:
+            SchemaMismatch: it is not.
+        """
+        self._kept.disconnect_ended()
+        if self._kept.is_connected:
+            return
+        self._catch_up(5)
+        entry = method.entry
+        if entry.fingerprint not in self._catalog.by_fingerprint:
+            raise _shown(mismatch_seen_by_client(entry, self._catalog.description))
+
     def _try_to_catch_up(self, stack_level: int) -> bool:
         """After a call: see that it went to the server that we know; whether that could be seen."""
         try:
@@ -220,10 +251,10 @@ class Discovered:
             return False  # what became of the call counts more; the next one asks again
         return True
 
-    def _no_method(self, name: str) -> AttributeError:
+    def _no_method(self, name: str, more: str = "") -> AttributeError:
         where = self._description.server.name
-        told = printable(str(UnknownName("command", name, list(self._methods), where)))
-        return AttributeError(told, name=name, obj=self)
+        told = str(UnknownName("command", name, list(self._methods), where))
+        return AttributeError(printable(told + more), name=name, obj=self)
 
     # What people see ---------------------------------------------------------------------------
 
@@ -233,7 +264,10 @@ class Discovered:
             # Notebooks ask for many a name with an underscore; none is a command's.
             if name.startswith("_") or "_methods" not in self.__dict__:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            self._catch_up(3)
+            try:
+                self._catch_up(3)
+            except IpcError as error:  # whoever only looks what there is shall not fail
+                raise self._no_method(name, f"; what there is now is not known: {error}") from error
             if name in self._methods:
                 return self.__dict__[name]
             raise self._no_method(name)

@@ -60,16 +60,19 @@ class KeptLink:
         if link is not None:
             link.close()
 
+    def disconnect_ended(self) -> None:
+        """The same of one that the server has closed."""
+        if self.link is not None and self.link.has_ended():
+            self.disconnect()
+
     def lend(self) -> Link:
         """A link for many steps of a course that others may interrupt, who meanwhile get another.
 
         Raises:
             LocalProtocolError: it was closed for good.
         """
-        link, is_kept = self.current()
-        if is_kept and link.has_ended():
-            self.disconnect()
-            link, _ = self.current()
+        self.disconnect_ended()
+        link, _ = self.current()
         self._lent.append(link)
         self.link = None
         return link

@@ -15,6 +15,7 @@ from typing import Any, Self
 from lazyipc._calls import DEFAULT_TIMEOUT, checked_timeout, trusted_uids
 from lazyipc._core.connection.plain import (
     BUILT_IN,
+    BadAnswer,
     NotLazyipc,
     PlainConnection,
     QuestionConnection,
@@ -167,16 +168,20 @@ class PlainClient:
 
         Raises:
             SocketRefused: no lazyipc server, or one that cannot be asked: the text says which.
-            DecodeError: what it tells is no description.
+            RemoteProtocolError: what it tells is no description.
             ServerNotRunning, ReplyTimeout, HostBusy, Disconnected: as `call`.
         """
-        return read_description(self._ask(DESCRIBE, timeout))
+        told = self._ask(DESCRIBE, timeout)
+        try:
+            return read_description(told)
+        except DecodeError as error:
+            raise BadAnswer(error, self.path) from error
 
     def stats(self, timeout: float | None = None) -> dict[str, Any]:
         """The server's counters by their names; raises as `describe`."""
         told = self._ask(STATS, timeout)
         if not isinstance(told, dict):
-            raise DecodeError("the server's counters are no object", offset=0)
+            raise BadAnswer("its counters are no object", self.path)
         return told
 
     def _time(self, timeout: float | None) -> tuple[float, float]:
@@ -191,6 +196,8 @@ class PlainClient:
         """One call over a link; an interrupt gives it up."""
         try:
             return link.call(command, seconds, deadline)
+        except BadAnswer as error:
+            raise self._told(error) from error
         except IpcError:
             raise
         except BaseException:
@@ -202,12 +209,14 @@ class PlainClient:
     def _ask(self, what: str, timeout: float | None) -> Any:
         """A question to the server itself, on the wire that it takes."""
         seconds, deadline = self._time(timeout)
+        for kept in (self._lines, self._frames):
+            kept.disconnect_ended()
         if not self.is_connected:
             self._look()
         if self._takes_json:
             try:
                 question = {BUILT_IN: what}
-                return _value(self._lines.over(self._step, question, seconds, deadline))
+                return _value(self._lines.over(self._question, question, seconds, deadline))
             except Disconnected:
                 if self._spoken.has_answered:
                     raise
@@ -215,6 +224,17 @@ class PlainClient:
                 if not error.is_framed:
                     raise self._told(error) from error
         return self._ask_by_frame(what, seconds, deadline)
+
+    def _question(
+        self, link: Link, question: Any, seconds: float, deadline: float
+    ) -> Responded | Failed:
+        """As `_step`; no new connection is asked anything before its server's page was looked at.
+
+        The server that was asked first may have ended meanwhile, and another taken its place.
+        """
+        if not link.is_connected:
+            self._look()
+        return self._step(link, question, seconds, deadline)
 
     def _look(self) -> None:
         """What the server's page says of its wires, before a byte is sent.
@@ -236,7 +256,7 @@ class PlainClient:
         """The same, of a server that hung up on a line of JSON, or answered it in frames."""
         takes_json, self._takes_json = self._takes_json, True  # another may have taken its place
         try:
-            answer = self._frames.over(self._step, what, seconds, deadline)
+            answer = self._frames.over(self._question, what, seconds, deadline)
         except (Disconnected, RemoteProtocolError) as error:
             if takes_json:  # it never answered a question
                 raise self._told(error) from error

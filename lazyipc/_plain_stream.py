@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Final
 
 from lazyipc._calls import in_ns
-from lazyipc._core.connection.plain import NotLazyipc
+from lazyipc._core.connection.plain import BadAnswer, NotLazyipc
 from lazyipc._core.events import Failed, Responded
 from lazyipc._io.sockets import SEND_FLAGS
 from lazyipc._kept import KeptLink
@@ -244,7 +244,7 @@ class _Stream:
                 self._take(answer)
                 answer = link.connection.next_event()
         except (Disconnected, RemoteProtocolError) as error:
-            self._fail(self._told(error) if isinstance(error, NotLazyipc) else error)
+            self._fail(self._told(error) if isinstance(error, BadAnswer | NotLazyipc) else error)
 
     def _take(self, answer: Responded | Failed) -> None:
         for call in self.calls:

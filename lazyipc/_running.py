@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import socket
+import stat
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,7 @@ from lazyipc._core.connection.plain import (
     PlainConnection,
     QuestionConnection,
 )
+from lazyipc._core.description.soundness import LARGEST_NUMBER
 from lazyipc._core.events import STATS, Responded
 from lazyipc._core.framing import BARE, FRAMED
 from lazyipc._core.record import Value
@@ -51,8 +53,8 @@ class Running(Value):
     """One server as it was found.
 
     `last_poll_seconds` is how long ago it last polled, `interval_seconds` how long it takes from
-    one poll to the next, about; `clients` how many were connected, `commands` how many it
-    understands, `uptime` seconds since it was made. None is what could not be known.
+    one poll to the next, about; `clients` how many were connected besides who asks, `commands` how
+    many it understands, `uptime` seconds since it was made. None is what could not be known.
     """
 
     name: str
@@ -178,7 +180,7 @@ class _Found:
             if self._connected is not None:
                 self._connected.send(data, SEND_FLAGS)
         except ServerNotRunning:
-            if self._page is None:
+            if self._page is None and _is_socket(self._path):
                 self.state = "dead"
         except TransportError:
             self.state = "unknown"
@@ -237,6 +239,9 @@ class _Found:
         if uptime is None and page is not None and shares_clock and is_alive:
             uptime = (now_ns - page.start_ns) / 1e9
         pid = self._stats.get("pid")
+        clients = None if page is None or not is_alive else page.clients
+        if type(connected := self._stats.get("clients")) is int:
+            clients = max(connected - 1, 0)  # the counters are newer, and count who asked for them
         return Running(
             name=name_of(self._path),
             path=self._path,
@@ -246,10 +251,18 @@ class _Found:
                 page.seconds_since_poll(now_ns) if page is not None and shares_clock else None
             ),
             interval_seconds=None if page is None else page.interval_seconds,
-            clients=None if page is None or not is_alive else page.clients,
+            clients=clients,
             commands=None if page is None else page.commands,
             uptime=uptime,
         )
+
+
+def _is_socket(path: str) -> bool:
+    """Whether it may be what a server left; it is not known of anything else what made it."""
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _is_fresh(page: Status, now_ns: int) -> bool:
@@ -260,4 +273,7 @@ def _is_fresh(page: Status, now_ns: int) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if type(value) is float or type(value) is int else None
+    """A number that a stranger sent; None for what is none, or more than a float can hold."""
+    if type(value) is not float and type(value) is not int:
+        return None
+    return float(value) if -LARGEST_NUMBER <= value <= LARGEST_NUMBER else None

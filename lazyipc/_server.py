@@ -220,11 +220,7 @@ class IpcServer(Generic[ContextT]):
 
     @property
     def description(self) -> str:
-        """What clients are told of this server and its commands, as JSON text.
-
-        Raises:
-            ValueError: something in it has no JSON form, such as a default that is not finite.
-        """
+        """What clients are told of this server and its commands, as JSON text."""
         return self._introspection.description
 
     @property

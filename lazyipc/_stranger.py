@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from lazyipc._core.connection.plain import NotLazyipc
+from lazyipc._core.connection.plain import BadAnswer, NotLazyipc
 from lazyipc.errors import (
     DecodeError,
     Disconnected,
@@ -26,6 +26,8 @@ def told_of(error: IpcError, path: str) -> IpcError:
         error: Disconnected where it hung up on lines of JSON and on frames, without a word.
         path: the server's.
     """
+    if isinstance(error, BadAnswer):
+        return BadAnswer(error.reason, path)
     if isinstance(error, NotLazyipc):
         if error.is_framed:
             told = "what listens there speaks frames, and no lines of JSON"

@@ -23,7 +23,6 @@ from lazyipc import (
     U32,
     Command,
     CommandFailed,
-    DecodeError,
     HostBusy,
     IpcError,
     IpcServer,
@@ -53,6 +52,9 @@ def apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class Mode(enum.Enum):
     FAST = 1
     EXACT = 2
+
+
+Strange = enum.Enum("Strange", ["a\x1b[2J", "plain"])  # type: ignore[misc]
 
 
 class Point(BaseModel):
@@ -191,7 +193,7 @@ def test_help_tells_what_the_server_told(run: Any) -> None:
     all_of_it = pydoc.plain(pydoc.render_doc(run))
     assert "  set_lr(lr: float, warmup: U32 = 0) -> Rate | Kept\n        Change the" in all_of_it
     doc = inspect.getdoc(run.set_mode) or ""
-    assert "mode: (Mode, one of FAST, EXACT)" in doc
+    assert "mode (Mode, one of FAST, EXACT)" in doc
     assert "Point(x: F32, y: F32): A place." in doc
 
 
@@ -214,21 +216,26 @@ def test_nothing_of_a_servers_text_reaches_the_terminal(path: str) -> None:
         """Blink\x1b[5m."""
 
         text: str = Field(default="\x07", description="be\x07ep")
+        form: str = Field(default="\x1b", pattern="^\x1b$")
+        tone: Strange
 
         def process(self, context: list[Any]) -> str:
             raise CommandFailed("\x1b[2Jgone")
 
     with run_of(path, Loud), discover(path) as run:
         with pytest.raises(CommandFailed) as caught:
-            run.sh_out("x")
+            run.sh_out("x", tone="plain")
+        with pytest.raises(ValidationError) as wrong:
+            run.sh_out("x", form="y", tone="c")
         seen = [repr(run), *dir(run), run.sh_out.__doc__, str(inspect.signature(run.sh_out))]
         seen += [
             pydoc.plain(pydoc.render_doc(run)),
             str(caught.value),
+            str(wrong.value),
             pydoc.plain(pydoc.render_doc(run.sh_out)),
             repr(run.types),
         ]
-        assert all(line.isprintable() for text in seen for line in text.splitlines())
+        assert [x for text in seen for x in text.splitlines() if not x.isprintable()] == []
 
 
 # Calls -------------------------------------------------------------------------------------------
@@ -405,6 +412,19 @@ def test_a_new_command_is_found_by_asking_for_it(path: str) -> None:
     assert warned[0].filename == __file__
 
 
+def test_a_new_command_on_another_wire_is_found_likewise(path: str) -> None:
+    """And the old connection is closed, not forgotten."""
+    with run_of(path):
+        run = discover(path)
+        run.class_()
+    with (
+        run,
+        run_of(path, changed_orders(), wires=Wire.JSON),
+        pytest.warns(UserWarning, match="Save"),
+    ):
+        assert run.save() is None
+
+
 def test_a_server_of_another_wire_is_spoken_to_in_that(path: str) -> None:
     with run_of(path):
         run = discover(path)
@@ -415,13 +435,74 @@ def test_a_server_of_another_wire_is_spoken_to_in_that(path: str) -> None:
         assert run.set_mode("FAST").name == "FAST"
 
 
+@pytest.mark.parametrize("wires", [(Wire.JSON, Wire.FRAMED), (Wire.FRAMED, Wire.JSON)])
+def test_the_same_commands_on_another_wire(path: str, wires: tuple[Wire, Wire]) -> None:
+    with run_of(path, wires=wires[0]):
+        run = discover(path)
+        run.class_()
+    with run, run_of(path, wires=wires[1]) as context, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if wires[0] is Wire.FRAMED:
+            with pytest.raises(IpcError):
+                run.class_()
+        for _ in range(2):
+            run.class_()
+    assert context == ["class", "class"]
+
+
+def test_who_looks_what_there_is_does_not_fail_where_nobody_answers(path: str) -> None:
+    with run_of(path):
+        run = discover(path, timeout=0.05)
+    with run:
+        assert not hasattr(run, "shape")
+        with pytest.raises(AttributeError, match=r"what there is now is not known: .*no server"):
+            run.set_lt(1)
+        with IpcServer(path, changed_orders()):  # its host is busy
+            assert getattr(run, "shape", None) is None
+        with pytest.raises(ServerNotRunning):
+            run.class_()
+
+
 def test_a_json_server_that_changed_is_told_too(path: str) -> None:
     with run_of(path, wires=Wire.JSON):
         run = discover(path)
     with run, run_of(path, changed_orders(), wires=Wire.JSON):
-        with pytest.warns(UserWarning, match="group"), pytest.raises(DecodeError, match="group"):
+        with (
+            pytest.warns(UserWarning, match="group") as warned,
+            pytest.raises(SchemaMismatch, match=r"(?s)SetLR was not run: .*group"),
+        ):
             run.set_lr(0.5)
+        assert warned[0].filename == __file__
         assert run.set_lr(0.5, 1) is None
+
+
+def test_a_json_server_takes_no_line_that_was_meant_for_another(path: str) -> None:
+    """The new program would take what the old form says for something else."""
+
+    def orders(**more: Any) -> Any:
+        class Order(Command[list[Any]]):
+            pass
+
+        def process(self: Any, context: list[Any]) -> None:
+            context.append(self)
+
+        body = {"process": process, "__module__": __name__}
+        body |= dict.fromkeys(more, True)
+        type("Put", (Order,), {"__annotations__": {"seconds": U8, **more}, **body})
+        type("Same", (Order,), {**body, "__annotations__": {"x": U8, "wipe": bool}, "wipe": True})
+        return Order
+
+    with run_of(path, orders(), wires=Wire.JSON):
+        run = discover(path)
+        run.put(1)
+        put, same = run.put, run.same
+    with run, run_of(path, orders(wipe=bool), wires=Wire.JSON) as context:
+        with pytest.warns(UserWarning, match="wipe"), pytest.raises(SchemaMismatch, match="wipe"):
+            put(7)
+        assert not context
+        same(3)
+        put(7, False)
+        assert len(context) == 2
 
 
 # Which there are ---------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ def test_the_readme_talks_to_the_example_as_it_says(tmp_path: Path) -> None:
             assert '{"Pushed":{"x":7}}' in output([*command, *lines[3].split()], "push 7\n")
             snippet = re.search(r"```python\n(.*?)```", block, re.DOTALL)
             assert snippet is not None
-            told = snippet[1].replace("run.add(1, 2)", "print(repr(run.add(1, 2))); run.close()")
+            told = snippet[1].replace("run.add(1, 2)", "print(run.add(1, 2)); run.close()")
             assert output([sys.executable, "-c", told]) == "Sum(c=3)\n"
             example = output([*command, "lazyipc", "describe", "example", "add"])
             assert f"nc -N -U {path}" in example

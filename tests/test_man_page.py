@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -11,9 +12,12 @@ from pathlib import Path
 import click
 import pytest
 
+from docs.pictures.train import Order
 from lazyipc.cli import _failure
 from lazyipc.cli._app import COMMANDS, app, load
 from lazyipc.cli._asked import FIRST, OPTIONS
+from lazyipc.cli._own import description_without_server
+from lazyipc.cli._words.words import value_of
 from tests.harness import ROOT, give_up
 
 PAGE = ROOT / "docs" / "lazyipc.1"
@@ -79,6 +83,18 @@ def test_it_names_the_arguments_of(name: str) -> None:
 def test_it_tells_of_each_option_of_call() -> None:
     own = {f"--{option.name}" for option in (*OPTIONS, *FIRST)}
     assert told_of(SUB_COMMANDS["call"]) == own - EVERYWHERE
+
+
+def test_its_examples_fit_the_program_of_the_guide() -> None:
+    told = description_without_server(Order)
+    text = plain(PAGE.read_text()).replace("\\(aq", "'").replace("\\(dq", '"')
+    lines = re.findall(r"^lazyipc call train (.*?)(?: \|.*)?$", text, re.MULTILINE)
+    assert len(lines) >= 5
+    for line in lines:
+        name, *words = shlex.split(line)
+        value_of(told.command(name), told, words)
+    for name in re.findall(r"^lazyipc ([a-z]+)", text, re.MULTILINE):
+        assert name in COMMANDS
 
 
 def test_it_lists_the_exit_codes() -> None:

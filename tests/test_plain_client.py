@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import threading
@@ -33,14 +34,15 @@ from lazyipc import (
     LocalProtocolError,
     MessageTooLarge,
     NotPermitted,
-    RemoteProtocolError,
     ReplyTimeout,
     ServerNotRunning,
     SocketRefused,
     Wire,
+    _plain_client,
 )
 from lazyipc._core.connection import plain
 from lazyipc._core.framing import Kind, frame
+from lazyipc._io.status_page import read_status
 from lazyipc._plain_client import PlainClient
 from lazyipc._plain_stream import CALLS_UNDER_WAY, PAUSE
 from lazyipc.rpc import RpcServer
@@ -184,10 +186,10 @@ def test_a_server_whose_description_is_none(path: str) -> None:
             connected.sendall(json.dumps({"id": asked["id"], "Ok": answer}).encode() + b"\n")
 
     with FakeServer(path, tell), PlainClient(path) as client:
-        with pytest.raises(DecodeError, match="version 7") as caught:
+        with pytest.raises(plain.BadAnswer, match=r"lazyipc: .* version 7") as caught:
             client.describe()
-        assert caught.value.path == "lazyipc"
-        with pytest.raises(DecodeError, match="no object"):
+        assert path in str(caught.value)
+        with pytest.raises(plain.BadAnswer, match="no object"):
             client.stats()
 
 
@@ -265,9 +267,59 @@ def test_another_wire_after_a_restart(serve: Serve, path: str) -> None:
     with PlainClient(path) as client:
         for wires in (Wire.FRAMED, Wire.JSON, Wire.FRAMED):
             with serve(wires=wires) as server, hosted(server, Host()):
-                with contextlib.suppress(Disconnected, SocketRefused, RemoteProtocolError):
-                    client.describe()  # the first may meet the old server's end
                 assert client.describe().server.wires == (wires.name,)
+                assert client.stats()["described"]
+
+
+class Lone(BaseModel):
+    """A set of one, which on BARE is whatever is sent."""
+
+    a: U64
+
+    def process(self, context: list[int]) -> U64:
+        context.append(self.a)
+        return self.a
+
+
+@pytest.mark.parametrize("wires", [Wire.JSON, Wire.FRAMED], ids=str)
+def test_a_bare_server_in_anothers_place_is_sent_nothing(
+    serve: Serve, path: str, wires: Wire
+) -> None:
+    ran: list[int] = []
+    with PlainClient(path) as client:
+        with serve(wires=wires) as server, hosted(server, Host()):
+            client.stats()
+        with serve(Lone, wires=Wire.BARE) as server, hosted(server, ran):
+            for ask in (client.stats, client.describe):
+                with pytest.raises(SocketRefused, match="speaks BARE alone"):
+                    ask()
+            assert server.stats.accepted == 0
+    assert not ran
+
+
+def test_nor_is_one_that_took_it_while_a_question_waited(
+    serve: Serve, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not read is asked again, of whoever listens then."""
+    bare = serve(Lone, wires=Wire.BARE)
+    page = read_status(path)
+    os.unlink(path)
+    pages: list[Any] = [None]
+    monkeypatch.setattr(_plain_client, "read_status", lambda *_: pages[-1])
+
+    def end(connected: socket.socket) -> None:
+        asked = json.loads(connected.recv(1000))
+        connected.sendall(json.dumps({"id": asked["id"], "Ok": {}}).encode() + b"\n")
+        assert select.select([connected], [], [], DEADLINE_SECONDS)[0]
+        pages.append(page)
+
+    with FakeServer(path, end) as fake, PlainClient(path) as client:
+        assert client.stats() == {}
+        with pytest.raises(SocketRefused, match="speaks BARE alone"):
+            client.stats()
+        assert fake.accepted == 1
+    os.unlink(path)
+    bare.close()
 
 
 def test_a_forked_child_has_a_connection_of_its_own(serve: Serve, path: str) -> None:
@@ -392,6 +444,22 @@ def test_a_server_that_dies_when_it_is_asked(path: str) -> None:
 
     with FakeServer(path, die), PlainClient(path) as client, pytest.raises(ServerNotRunning):
         client.describe()
+
+
+def test_a_lazyipc_server_that_dies_is_told_as_that(path: str) -> None:
+    """Once it has answered, to hang up is no sign of a stranger, and it is not asked by frames."""
+
+    def end(connected: socket.socket) -> None:
+        asked = json.loads(connected.recv(1000))
+        connected.sendall(json.dumps({"id": asked["id"], "Ok": {}}).encode() + b"\n")
+        connected.recv(1000)
+
+    with FakeServer(path, end) as fake, PlainClient(path) as client:
+        assert client.stats() == {}
+        with pytest.raises(Disconnected) as caught:
+            client.stats()
+        assert caught.value.started == "unknown"
+        assert fake.accepted == 1
 
 
 def answering(*answers: bytes) -> Treat:
@@ -533,10 +601,10 @@ def test_an_endless_line(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 connected.sendall(b"x" * 10_000)
 
     with FakeServer(path, flood, flood), PlainClient(path) as client:
-        with pytest.raises(MessageTooLarge):
+        with pytest.raises(plain.BadAnswer, match="is over the limit of 100000"):
             client.describe()
         (told,) = client.call_many(["Stop"])
-        assert isinstance(told, MessageTooLarge)
+        assert isinstance(told, plain.BadAnswer)
 
 
 # Interrupts --------------------------------------------------------------------------------------
@@ -789,7 +857,8 @@ def test_an_answer_that_breaks_the_rules_ends_all_that_are_under_way(path: str) 
     with FakeServer(path, treat), PlainClient(path, timeout=5) as client:
         told = list(client.call_many(["A", "B", "C"]))
     assert told[0] == 1
-    assert [type(each) for each in told[1:]] == [DecodeError] * 2
+    assert [type(each) for each in told[1:]] == [plain.BadAnswer] * 2
+    assert str(told[1]).startswith(f"{path}: the server's answer makes no sense: ")
 
 
 def test_a_line_that_is_too_long_is_told_in_its_place(serve: Serve, path: str) -> None:

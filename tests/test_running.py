@@ -16,7 +16,9 @@ from examples.simple.commands import ClientCommand
 from lazyipc import IpcServer, SocketRefused, Wire, runtime_path
 from lazyipc import _running as running_module
 from lazyipc._io import runtime_dir
+from lazyipc._io.clock import clock_identity
 from lazyipc._io.runtime_dir import runtime_folders
+from lazyipc._io.status_page import Status
 from lazyipc._running import ANSWER_SECONDS, Running, folders, running
 from tests.harness import (
     FakeServer,
@@ -83,6 +85,16 @@ def test_one_that_lives(wires: Wire) -> None:
     assert 0 < found.uptime < 60
     assert found.last_poll_seconds is not None
     assert found.last_poll_seconds <= found.uptime
+
+
+def test_who_asks_is_no_client() -> None:
+    server = IpcServer(runtime_path("train"), ClientCommand)
+    with server, hosted(server, []):
+        for connected in range(3):  # and the question before has hung up meanwhile
+            with contextlib.ExitStack() as stack:
+                for _ in range(connected):
+                    stack.enter_context(socket.socket(socket.AF_UNIX)).connect(server.path)
+                assert [only().clients for _ in range(4)] == [connected] * 4
 
 
 def test_one_whose_host_is_busy() -> None:
@@ -174,6 +186,16 @@ def test_what_is_no_lazyipc_server_is_unknown(
     assert (found.state, found.pid, found.commands) == ("unknown", None, None)
 
 
+@pytest.mark.parametrize(
+    "uptime", ["1" + 400 * "0", "1e999", "-1e999", '"1"', "true", "null"], ids=lambda text: text[:6]
+)
+def test_a_number_that_is_none_is_not_told(runtime: Path, uptime: str) -> None:
+    line = f'{{"id":1,"Ok":{{"uptime":{uptime},"pid":"1"}}}}\n'
+    with FakeServer(str(runtime / "other.sock"), answer(line.encode())):
+        found = only()
+    assert (found.state, found.uptime, found.pid) == ("alive", None, None)
+
+
 def test_one_that_speaks_bare_alone_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """It might take the question for its command; its page says how it is."""
     with IpcServer(runtime_path("x"), ClientCommand, wires=Wire.BARE) as server:
@@ -185,14 +207,39 @@ def test_one_that_speaks_bare_alone_is_not_asked(monkeypatch: pytest.MonkeyPatch
         assert server.stats.accepted == 0
 
 
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("clock", "interval", "age", "is_fresh"),
+    [
+        (clock_identity(), None, 0.5, True),
+        (clock_identity(), None, 2.0, False),
+        (clock_identity(), 20.0, 30.0, True),
+        (clock_identity(), 20.0, 50.0, False),
+        (b"another!", None, 0.5, False),
+        (b"another!", 20.0, 0.5, False),
+    ],
+)
+def test_a_page_is_fresh_for_two_polls(
+    clock: bytes, interval: float | None, age: float, is_fresh: bool
+) -> None:
+    page = Status(7, clock, 0, 5, 0, interval, True)
+    assert running_module._is_fresh(page, int(age * SECOND)) is is_fresh
+
+
 def test_what_is_no_server_is_passed_over(runtime: Path) -> None:
     (runtime / "rpc-123").mkdir()
     (runtime / "folder.sock").mkdir()
     (runtime / "notes.txt").touch()
     (runtime / "empty.sock.lock").touch()
     assert running() == []
-    (runtime / "file.sock").touch()
-    assert only().state == "dead"
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda name: name.symlink_to("nothing")])
+def test_what_is_no_socket_was_never_a_server(runtime: Path, make: Callable[[Path], None]) -> None:
+    make(runtime / "other.sock")
+    assert only().state == "unknown"
 
 
 def test_several_by_name() -> None:

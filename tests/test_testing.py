@@ -1005,9 +1005,10 @@ def test_a_failing_test_is_cleaned_up_after(tmp_path: Path) -> None:
         textwrap.dedent("""
         import os, sys
         LOADED = sorted(name for name in sys.modules if name.startswith(("pydantic", "lazyipc")))
+        TESTING = ["lazyipc.testing", "lazyipc.testing.fixtures"]
         paths = []
         def test_loads_little():
-            assert LOADED == ["lazyipc", "lazyipc.testing", "lazyipc.testing.fixtures"]
+            assert LOADED == ["lazyipc", "lazyipc._version", *TESTING]
         def test_fails(ipc_server):
             from lazyipc import Command
             class Ping(Command[None]):

@@ -66,13 +66,15 @@ class Variant(Record):
 class Family:
     """A root and its variants in order of definition."""
 
-    __slots__ = ("laid_out", "place", "root", "sealed_at", "timeout", "variants")
+    __slots__ = ("_positions", "laid_out", "place", "root", "sealed_at", "timeout", "variants")
 
     def __init__(self, root: type[TaggedUnion], place: str, timeout: float | None = None) -> None:
         self.root = root
         self.place = place
         self.timeout = timeout
         self.variants: list[Variant] = []
+        self._positions: dict[tuple[str, str], int] = {}
+        """Of variants, by their modules and names."""
         self.sealed_at: str | None = None
         self.laid_out: tuple[int, Any] = (-1, None)
         """Its shape, made once for all it stands in, and the Generation it is of."""
@@ -87,18 +89,20 @@ class Family:
         Raises:
             SchemaError: the family is sealed and this would change it.
         """
-        for position, old in enumerate(self.variants):
-            if takes_the_place_of(variant.model, old.model):
-                if self.sealed_at is not None and old.signature != variant.signature:
-                    raise SchemaError(
-                        f"{variant.model.__qualname__} ({variant.place}) changes its shape, but "
-                        f"family {self.name} is in use since {self.sealed_at}; run the cell that "
-                        f"defines {self.name} ({self.place}) again, then those after it"
-                    )
-                variant.index = old.index
-                self.variants[position] = variant
-                Generation.number += 1
-                return
+        model = variant.model
+        position = self._positions.setdefault(_definition(model), len(self.variants))
+        if position < len(self.variants):
+            old = self.variants[position]
+            if self.sealed_at is not None and old.signature != variant.signature:
+                raise SchemaError(
+                    f"{model.__qualname__} ({variant.place}) changes its shape, but "
+                    f"family {self.name} is in use since {self.sealed_at}; run the cell that "
+                    f"defines {self.name} ({self.place}) again, then those after it"
+                )
+            variant.index = old.index
+            self.variants[position] = variant
+            Generation.number += 1
+            return
         if self.sealed_at is not None:
             raise SchemaError(
                 f"{variant.model.__qualname__} ({variant.place}) comes too late: family "
@@ -168,7 +172,7 @@ class TaggedUnion(BaseModel):
     >>> class Shape(TaggedUnion): "What can be drawn."
     >>> class Circle(Shape):
     ...     radius: float
-    >>> Circle(radius=1.5)
+    >>> print(Circle(radius=1.5))
     Circle(radius=1.5)
     """
 
@@ -185,6 +189,10 @@ class TaggedUnion(BaseModel):
 
     __lazyipc_base__ = True
     __lazyipc_locals__ = {}
+
+    def __str__(self) -> str:
+        """With the name of the variant, which says most; pydantic's own leaves it out."""
+        return repr(self)
 
     def __init_subclass__(
         cls,
@@ -245,11 +253,12 @@ class TaggedUnion(BaseModel):
 def takes_the_place_of(new: type, old: type) -> bool:
     """Whether a class is another one's definition run again (a re-run notebook cell)."""
     family = family_of(old)
-    return (
-        family is not None
-        and family_of(new) is family
-        and (new.__module__, new.__qualname__) == (old.__module__, old.__qualname__)
-    )
+    return family is not None and family_of(new) is family and _definition(new) == _definition(old)
+
+
+def _definition(model: type) -> tuple[str, str]:
+    """What two classes have in common that are one definition run twice."""
+    return model.__module__, model.__qualname__
 
 
 def family_of(model: object) -> Family | None:

@@ -11,6 +11,8 @@ MOST_NEAREST = 3
 """How many names are suggested; more would be a list to search."""
 LONGEST_COMPARED = 100
 """Characters of a name that are compared: the time taken grows with their square."""
+SHORTEST_BEGINNING = 2
+"""Characters of a name that may stand for the longer ones which begin with it."""
 MOST_COMPARED = 2_500
 """How many known names are compared; a family has at most 2,304 variants."""
 MOST_LISTED = 20
@@ -27,10 +29,10 @@ def folded(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The known names that look most like one, the likeliest first; none where none does.
+    """The known names that look most like one, the likeliest first; else those that begin so.
 
-    >>> nearest("ad", ["add", "print", "push"])
-    ('add',)
+    >>> nearest("ad", ["add", "print", "push"]), nearest("list", ["list-players", "spawn"])
+    (('add',), ('list-players',))
     """
     from difflib import get_close_matches
     from itertools import islice
@@ -39,6 +41,9 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     for each in islice(known, MOST_COMPARED):
         by_folded.setdefault(folded(each)[:LONGEST_COMPARED], []).append(each)
     close = get_close_matches(folded(name)[:LONGEST_COMPARED], by_folded, MOST_NEAREST)
+    wanted = folded(name)
+    if not close and len(wanted) >= SHORTEST_BEGINNING:
+        close = [each for each in by_folded if each.startswith(wanted)]
     found = [each for match in close for each in by_folded[match]]
     return tuple(found[:MOST_NEAREST])
 

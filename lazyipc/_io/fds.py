@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import itertools
 import os
+import stat
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -35,6 +38,27 @@ class OwnedFd:
     def close(self) -> None:
         """Close it; calling it twice is fine."""
         self._file.close()
+
+
+def opened(path: str, flags: int, mode: int = 0o600) -> io.FileIO:
+    """What the system opens, owned from its first instant; only its descriptor is of use.
+
+    Raises:
+        OSError, ValueError: it cannot be opened, or is no path.
+    """
+    # From open(2) to the object no bytecode runs, for between any two a signal handler may raise.
+    return next(map(io.FileIO, itertools.starmap(os.open, ((path, flags, mode),))))
+
+
+def opened_file(path: str) -> io.FileIO:
+    """A file opened to be read; no link is followed, and no pipe's other end waited for.
+
+    Raises:
+        OSError, ValueError: there is no file, or it may not be read.
+    """
+    if not stat.S_ISREG(os.lstat(path).st_mode):  # FileIO takes no directory, nor closes it then
+        raise OSError(errno.EINVAL, "no file", path)
+    return opened(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 class Closers:

@@ -10,6 +10,8 @@ import contextlib
 import os
 import stat
 
+from lazyipc._io.fds import opened, opened_file
+
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
@@ -31,27 +33,22 @@ def cache_folder(name: str) -> str | None:
 def read_private(path: str, limit_bytes: int) -> bytes | None:
     """What a file holds; None where there is none of ours, or it is longer than it may be."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with opened_file(path) as file:
+            found = os.fstat(file.fileno())
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            if not is_ours or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return None
+            parts: list[bytes] = []
+            left = limit_bytes + 1
+            while left > 0:
+                part = file.read(left)
+                if not part:
+                    return b"".join(parts)
+                parts.append(part)
+                left -= len(part)
+            return None
     except (OSError, ValueError):
         return None
-    try:
-        found = os.fstat(fd)
-        is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-        if not is_ours or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return None
-        parts: list[bytes] = []
-        left = limit_bytes + 1
-        while left > 0:
-            part = os.read(fd, left)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
-            left -= len(part)
-        return None
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
 
 
 def replace_private(path: str, data: bytes) -> bool:
@@ -66,7 +63,7 @@ def replace_private(path: str, data: bytes) -> bool:
         if os.stat(folder).st_uid != os.geteuid():
             return False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(unfinished, flags, FILE_MODE)
+        file = opened(unfinished, flags, FILE_MODE)
     except FileExistsError:  # a killed process of our number left it
         with contextlib.suppress(OSError):
             os.unlink(unfinished)
@@ -74,12 +71,10 @@ def replace_private(path: str, data: bytes) -> bool:
     except (OSError, ValueError):
         return False
     try:
-        try:
+        with file:
             view = memoryview(data)
             while view:
-                view = view[os.write(fd, view) :]
-        finally:
-            os.close(fd)
+                view = view[os.write(file.fileno(), view) :]
         os.replace(unfinished, path)
     except BaseException as error:
         with contextlib.suppress(OSError):

@@ -94,10 +94,18 @@ def runtime_folders() -> list[str]:
     Raises:
         SocketRefused: XDG_RUNTIME_DIR names what cannot be used.
     """
+    return [folder for folder in possible_folders() if _is_private(folder)]
+
+
+def possible_folders() -> list[str]:
+    """The same, whether they are there or not.
+
+    Raises:
+        SocketRefused: XDG_RUNTIME_DIR names what cannot be used.
+    """
     own = _own_runtime_dir()
     among = _usual_folders() if own is None else iter([os.path.join(own, FOLDER)])
-    found = dict.fromkeys(among)  # TMPDIR may be one of the usual ones
-    return [folder for folder in found if _is_private(folder)]
+    return [*dict.fromkeys(among)]  # TMPDIR may be one of the usual ones
 
 
 def _file_name(name: str, instance: int | str | None) -> str:

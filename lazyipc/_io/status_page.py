@@ -19,7 +19,7 @@ from time import monotonic_ns
 from typing import NamedTuple
 
 from lazyipc._io.clock import UNKNOWN, clock_identity
-from lazyipc._io.fds import OwnedFd
+from lazyipc._io.fds import OwnedFd, opened_file
 
 LOCK_SUFFIX = ".lock"
 PAGE_BYTES = 4096
@@ -248,7 +248,7 @@ def read_status(path: str, uids: Iterable[int] | None = None) -> Status | None:
     """
     believed = (os.geteuid(), 0) if uids is None else uids
     try:
-        with open(path + LOCK_SUFFIX, "rb", buffering=0, opener=_open_quietly) as file:
+        with opened_file(path + LOCK_SUFFIX) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_uid not in believed:
                 return None
@@ -298,11 +298,6 @@ def recorded_pid(fd: int) -> int | None:
     if len(data) < OWNER.size or not data.startswith(MARK):
         return None
     return int(OWNER.unpack(data)[1]) or None
-
-
-def _open_quietly(name: str, flags: int) -> int:
-    """Open without following a link, or waiting for a pipe's other end."""
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def _is_held(fd: int, pid: int) -> bool:

@@ -6,7 +6,8 @@ its classes. Importing this loads nothing: a call from a shell waits for as litt
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence

@@ -38,10 +38,12 @@ class State:
 
     Args:
         json: whether JSON was asked for by `--json`.
+        program: an application's own program, whose commands are its sub-commands; else empty.
     """
 
-    def __init__(self, json: bool = False) -> None:
+    def __init__(self, json: bool = False, program: str = "") -> None:
         self.json = json
+        self.program = program
 
     @property
     def out(self) -> Output:
@@ -138,6 +140,6 @@ def run(command: click.Command, arguments: Sequence[str], prog: str, state: Stat
     except click.ClickException as error:
         told = StringIO()
         error.show(told)
-        complain(told.getvalue().rstrip("\n"))
+        complain(told.getvalue().rstrip("\n").replace("\n\t", "\n    "))  # one choice a line
         return MISUSED
     return code if type(code) is int else 0

@@ -5,11 +5,12 @@ Knows words; no servers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lazyipc.cli._failure import Misuse
 from lazyipc.cli._words.atoms import BadWord, quoted, timeout_of
 from lazyipc.cli._words.words import Option
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
@@ -24,6 +25,8 @@ FIRST = (
     Option("json", "", "Print JSON, also on a terminal."),
 )
 """What stands before COMMAND only; behind it `--json` gives fields."""
+SHORTEST_GUESS = 0.5
+"""Seconds; a `--timeout` behind COMMAND may be a field, and mean another thing."""
 BEFORE = {option.name: option for option in (*OPTIONS, *FIRST)}
 BEHIND = {option.name: option for option in (*OPTIONS, Option("help", "", ""))}
 
@@ -42,16 +45,19 @@ class Asked:
         self.rest: list[str] = []
         """The words behind COMMAND."""
         left = [*reversed(words)]
+        is_over = False
         while left and len(self.names) < 2:
             word = left.pop()
-            if word in ("-h", "--help"):
-                self.options["help"] = ""
-            elif word.startswith("--") and word != "--":
-                self._option(word[2:], left)
-            elif word.startswith("-") and word not in ("-", "--"):
-                self.refuse(f"No such option: {word}")
-            elif word != "--":
+            if is_over or not word.startswith("-") or word == "-":
                 self.names.append(word)
+            elif word == "--":
+                is_over = True
+            elif word in ("-h", "--help"):
+                self.options["help"] = ""
+            elif word.startswith("--"):
+                self._option(word[2:], left)
+            else:
+                self.refuse(f"No such option: {word}")
         self.rest = [*reversed(left)]
 
     def _option(self, text: str, left: list[str]) -> None:
@@ -71,6 +77,21 @@ class Asked:
                 self.refuse(f"Option '--{name}' requires an argument.")
             value = left.pop()
         self.options[name] = value
+
+    def guessed_timeout(self) -> float | None:
+        """The `--timeout` behind COMMAND, if there is one; before the fields are known it is taken
+        for the program's own.
+        """
+        rest = self.rest[: self.rest.index("--")] if "--" in self.rest else self.rest
+        found = None
+        for word, behind in zip(rest, [*rest, ""][1:], strict=True):
+            name, has_value, value = word.partition("=")
+            if name == "--timeout":
+                try:
+                    found = max(timeout_of(value if has_value else behind), SHORTEST_GUESS)
+                except BadWord:  # told when the fields are known
+                    found = None
+        return found
 
     def refuse(self, message: str) -> NoReturn:
         """Say that the words make no call.
@@ -101,5 +122,5 @@ class Settings:
             if not is_count:
                 refuse(f"--repeat is a whole number from 1, not {quoted(word)}")
             self.repeat = int(word)
-        if self.wire and self.wire not in WIRES:
+        if "wire" in options and self.wire not in WIRES:
             refuse(f"--wire is one of {', '.join(WIRES)}, not {quoted(options['wire'])}")

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from lazyipc._core.description.reading import UnknownName
-from lazyipc.cli._asked import BEHIND, FIRST, OPTIONS, USAGE, Asked, Settings
-from lazyipc.cli._failure import DONE, FAILED, Misuse, complain
+from lazyipc.cli._asked import BEFORE, BEHIND, FIRST, OPTIONS, USAGE, Asked, Settings
+from lazyipc.cli._failure import DONE, FAILED, FATES, Misuse, complain, message_of
 from lazyipc.cli._shown.answer import show
-from lazyipc.cli._words.atoms import BadWord
+from lazyipc.cli._words.atoms import BadWord, quoted
 from lazyipc.cli._words.words import line_of, read_words
+from lazyipc.errors import MessageTooLarge
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
@@ -57,7 +58,7 @@ def call(words: Sequence[str], prog: str, json: bool = False) -> int:
         from lazyipc.cli._shown.help import program_help
 
         usage = f"Usage: {prog} [OPTIONS] {USAGE}"
-        out.text(program_help(usage, TEXT, (*OPTIONS, *FIRST), out.width))
+        out.text(program_help(usage, TEXT, (*OPTIONS, *FIRST), out.width), multiline=True)
         return DONE
     from lazyipc._description_cache import cached_description
     from lazyipc._plain_client import PlainClient
@@ -68,16 +69,22 @@ def call(words: Sequence[str], prog: str, json: bool = False) -> int:
     settings = Settings(asked.options, asked.refuse)
     name = asked.names[0]
     if "instance" in asked.options:
-        name = f"{name}@{asked.options['instance']}"
+        instance = asked.options["instance"]
+        if not instance or "/" in name or "@" in name:
+            asked.refuse(f"--instance goes with the name of a program, not with {quoted(name)}")
+        name = f"{name}@{instance}"
     path = path_of(name)
     with ExitStack() as stack:
         client = stack.enter_context(PlainClient(path, timeout=settings.timeout))
-        description = cached_description(path, client.describe)
+        # One behind COMMAND is for the whole call, and so for the first question, too.
+        seconds = asked.guessed_timeout()
+        description = cached_description(path, lambda: client.describe(seconds))
         if len(asked.names) < 2:
             from lazyipc.cli._shown.help import set_help
 
             program = f"{prog} {asked.names[0]}"
-            out.text(set_help(description, program, (*OPTIONS, *FIRST), (), out.width))
+            told = set_help(description, program, (*OPTIONS, *FIRST), (), out.width)
+            out.text(told, multiline=True)
             return DONE
         return _Call(asked, client, description, path, out, stack).run()
 
@@ -110,6 +117,8 @@ class _Call:
         try:
             command = self.description.command(name)
         except UnknownName as error:
+            if name == "help":
+                error.nearest = ("--help",)
             self.asked.refuse(str(error))
         program = f"{self.asked.prog} {self.asked.names[0]} {name}"
 
@@ -123,18 +132,21 @@ class _Call:
             if "help" in words.options or "help" in self.asked.options:
                 from lazyipc.cli._shown.help import command_help
 
-                self.out.text(
-                    command_help(command, self.description, program, OPTIONS, self.out.width)
-                )
+                told = command_help(command, self.description, program, OPTIONS, self.out.width)
+                self.out.text(told, multiline=True)
                 return DONE
             settings = Settings({**self.asked.options, **words.options}, refuse)
             if words.is_stdin:
                 return self._lines(command, settings)
             send = self._sender(command, words.fields, settings)
-        except (BadWord, UnknownName) as error:
+        except BadWord as error:
+            refuse(str(error))
+        except UnknownName as error:
+            if error.name in BEFORE:
+                refuse(f"--{error.name} stands before the command.")
             refuse(str(error))
         if settings.repeat is None:
-            self._show(command, send())
+            self._show(command, self._response(send))
             return DONE
         return self._repeat(command, send, settings.repeat)
 
@@ -143,15 +155,37 @@ class _Call:
     ) -> Callable[[], Any]:
         """What calls the command once and gives its response."""
         timeout = command.timeout if settings.timeout is None else settings.timeout
-        wire = settings.wire or ("json" if "JSON" in self.description.server.wires else "framed")
+        wires = self.description.server.wires
+        wire = settings.wire or ("json" if "JSON" in wires else "framed")
+        if wire.upper() not in wires:
+            raise BadWord(f"this server takes {' and '.join(wires)}, not {wire.upper()}", "--wire")
         if wire == "json":
             line = line_of(command, self.description, fields)
-            return lambda: self.client.call(line, timeout)
+            return lambda: self._by_line(line, timeout)
         from lazyipc._core.description.rebuilt.classes import classes_of
         from lazyipc.cli._typed import built, sender
 
         model = classes_of(self.description).commands[command.name]
         return sender(built(model, fields), self.path, wire, timeout, self.stack)
+
+    def _by_line(self, line: Any, timeout: float | None) -> Any:
+        try:
+            return self.client.call(line, timeout)
+        except MessageTooLarge as error:
+            if "FRAMED" not in self.description.server.wires:
+                raise
+            # In JSON a byte takes four characters, about.
+            raise ValueError(f"{message_of(error)}; try --wire framed") from error
+
+    def _response(self, send: Callable[[], Any]) -> Any:
+        """What a call gives; where Ctrl-C ends it, whether the command ran is told."""
+        self.client.last_started = "unknown"  # if an interrupt comes where nobody looks
+        try:
+            return send()
+        except KeyboardInterrupt:
+            behind_echo = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C
+            complain(f"{behind_echo}lazyipc: {FATES[self.client.last_started]}")
+            raise
 
     def _show(self, command: CommandInfo, value: Any) -> None:
         show(value, command, self.description, self.out)
@@ -165,7 +199,7 @@ class _Call:
         try:
             for _ in range(count):
                 before = perf_counter()
-                value = send()
+                value = self._response(send)
                 seconds.append(perf_counter() - before)
                 self._show(command, value)
         finally:

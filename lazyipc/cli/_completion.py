@@ -107,7 +107,7 @@ def completion(words: Sequence[str], program: str, candidates: Candidates) -> in
 
     usage = f"Usage: {program} completion [{'|'.join(SCRIPTS)}]"
     if words and words[0] in ("-h", "--help"):
-        Output().text(f"{usage}\n\n  {COMMANDS['completion'].text}")
+        Output().text(f"{usage}\n\n  {COMMANDS['completion'].text}", multiline=True)
     elif len(words) == 1 and words[0] in SCRIPTS:
         sys.stdout.write(script_of(words[0], program))
     else:
@@ -245,6 +245,8 @@ def _of_command(name: str, words: Sequence[str], typed: str) -> Iterable[Candida
         params = [param for param in load(name).params if param.param_type_name == "option"]
         pairs = [(opt, getattr(param, "help", "") or "") for param in params for opt in param.opts]
         return [Candidate(opt, text) for opt, text in [*pairs, ("--help", "")] if opt[:2] == "--"]
+    if name == "explain" and words[-1:] == ["--of"]:
+        return _servers(typed)
     values = [word for word in words if not word.startswith("-")]
     if name == "completion":
         return [Candidate(shell) for shell in SCRIPTS] if not values else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from errno import EBADF, EDQUOT, EFBIG, EIO, ENOSPC
+from typing import TYPE_CHECKING
 
 from lazyipc.errors import (
     DecodeError,
@@ -21,10 +22,11 @@ from lazyipc.errors import (
     TransportError,
 )
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
+
+    from lazyipc.errors import Started
 
 DONE = 0
 FAILED = 1
@@ -42,10 +44,17 @@ INTERRUPTED = 130
 READER_GONE = 141
 """Whoever read the output went away: what a shell shows for SIGPIPE."""
 
-HINTS = {"(see timeout=)": "(see --timeout)", " (see server_uids=)": ""}
+HINTS = {"(see timeout=)": "(see {timeout})", " (see server_uids=)": ""}
 """What the library tells a program to look at, and what that is on a command line."""
 WRITING = frozenset({EBADF, EDQUOT, EFBIG, EIO, ENOSPC})
 """The errors of a system that takes no more output; they come without a file's name."""
+
+FATES: dict[Started, str] = {
+    "no": "given up; it was not run and will not be",
+    "unknown": "given up; whether it ran is not known",
+    "yes": "given up; it has begun to run",
+}
+"""What became of a command whose call Ctrl-C ended."""
 
 EXTRA = frozenset({"click", "rich", "prompt_toolkit"})
 """The packages that the extra `cli` brings."""
@@ -91,16 +100,25 @@ def exit_code(error: BaseException) -> int:
     return FAILED
 
 
-def message_of(error: BaseException) -> str:
-    """What is told of an error; it may hold text of a server as it came."""
+def message_of(error: BaseException, timeout: str = "--timeout") -> str:
+    """What is told of an error; it may hold text of a server as it came.
+
+    Args:
+        timeout: what says how long to wait, where the error was told.
+    """
     match error:
         case DecodeError(line=int()):
             # The line and the column are those of what went over the socket, which nobody saw.
             return f"{error.path}: {error.reason}" if error.path else error.reason
+        case MessageTooLarge(what=what) if "Limits.line_bytes" in what:
+            return (
+                "the command is longer as a line of JSON than the "
+                f"{error.limit_bytes:,} bytes that this server takes"
+            )
         case ReplyTimeout() | TransportError():
             text = str(error)
             for hint, meant in HINTS.items():
-                text = text.replace(hint, meant)
+                text = text.replace(hint, meant.replace("{timeout}", timeout))
             return text
         case OSError(strerror=str(reason)):
             name = error.filename
@@ -112,10 +130,13 @@ def message_of(error: BaseException) -> str:
 
 def tell(error: BaseException, prog: str = "lazyipc") -> None:
     """Tell of an error on stderr."""
-    text = f"{prog}: {message_of(error)}"
+    from lazyipc.cli._shown.safe import shown
+
+    told = message_of(error).replace("\n", "\n  ")  # no line of another's looks like one of ours
     if isinstance(error, Misuse):
-        text = f"{error.usage}\nTry '{error.program} --help' for help.\n\nError: {error}"
-    complain(text)
+        complain(f"{shown(error.usage)}\nTry '{error.program} --help' for help.\n\nError: {told}")
+    else:
+        complain(f"{prog}: {told}")
 
 
 def complain(text: str) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from typing import TYPE_CHECKING
 
 from lazyipc._plain_stream import PAUSE
 from lazyipc.cli._shown.answer import encoded, problem
 from lazyipc.cli._words.atoms import BadWord
 from lazyipc.errors import Disconnected, IpcError, TransportError
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO

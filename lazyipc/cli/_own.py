@@ -122,7 +122,8 @@ class _Program:
 
         out = Output(json="json" in options)
         more = [*self._generic().items()]
-        out.text(set_help(self.description, self.prog, (TIMEOUT, JSON), more, out.width))
+        told = set_help(self.description, self.prog, (TIMEOUT, JSON), more, out.width)
+        out.text(told, multiline=True)
         return DONE
 
     def _run_generic(self, name: str, rest: list[str], options: dict[str, str]) -> int:
@@ -132,7 +133,8 @@ class _Program:
             return completion(rest, self.prog, self._candidates)
         from lazyipc.cli._app import State, bound, run
 
-        return run(bound(name, self.path), rest, f"{self.prog} {name}", State("json" in options))
+        state = State("json" in options, self.prog)
+        return run(bound(name, self.path), rest, f"{self.prog} {name}", state)
 
     def _call(
         self, command: CommandInfo, name: str, rest: list[str], before: dict[str, str]
@@ -143,14 +145,19 @@ class _Program:
         known = {option.name: option for option in (TIMEOUT, HELP)}
         with ExitStack() as stack:
             try:
-                words = read_words(command, rest, known)
+                words = read_words(command, rest, known, may_be_stdin=True)
+                if words.is_stdin:
+                    raise BadWord(
+                        "JSON lines are read from stdin by `lazyipc call` only; a value that is a "
+                        "hyphen stands behind --"
+                    )
                 options = {**before, **words.options}
                 out = Output(json="json" in options)
                 if "help" in options:
                     from lazyipc.cli._shown.help import command_help
 
                     told = command_help(command, self.description, program, (TIMEOUT,), out.width)
-                    out.text(told)
+                    out.text(told, multiline=True)
                     return DONE
                 timeout = timeout_of(options["timeout"]) if "timeout" in options else None
                 from lazyipc.cli._typed import built, sender

@@ -187,6 +187,12 @@ class Terminal:
         return bool(termios.tcgetattr(self._child.child_fd)[3] & termios.ISIG)
 
     @property
+    def is_echoing(self) -> bool:
+        """Whether the terminal itself shows what is typed, and takes it line by line."""
+        modes = termios.tcgetattr(self._child.child_fd)[3]
+        return bool(modes & termios.ECHO and modes & termios.ICANON)
+
+    @property
     def bell_count(self) -> int:
         """How often the bell rang."""
         return self._screen.bell_count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 from lazyipc import U8, IpcServer
 from lazyipc._plain_client import PlainClient
 from lazyipc._plain_stream import PAUSE
+from lazyipc.cli._asked import SHORTEST_GUESS, Asked
 from lazyipc.cli._lines import CHUNK_BYTES, Lines, answer_lines
 from lazyipc.cli._words.json import parsed
 from tests.cli.host import SCARE
@@ -113,6 +115,16 @@ def test_bytes_of_a_file(call: Call, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(bytes(range(256)))
     done = call("store", f"@{tmp_path}/data")
     assert json.loads(done.stdout) == [*range(256), *b"ok"]
+    (tmp_path / "large").write_bytes(bytes(1_000_000))
+    done = call("store", f"@{tmp_path}/large")
+    assert done.returncode == 2
+    told = "longer as a line of JSON than the 1,048,576 bytes that this server takes"
+    assert done.stderr.endswith(f"{told}; try --wire framed\n")
+    with host(tmp_path / "s", "--wires", "json"):
+        words = ("call", tmp_path / "s", "store", f"@{tmp_path}/large")
+        assert lazyipc(*words, env=environment(tmp_path)).stderr.endswith(f"{told}\n")
+    done = call("store", f"@{tmp_path}/large", "--wire", "framed")
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 1_000_002)
     done = call("store", f"@{tmp_path}/nothing")
     assert done.returncode == 2
     assert "cannot be read: No such file or directory" in done.stderr
@@ -149,7 +161,11 @@ def test_control_sequences_are_shown_and_never_obeyed(call: Call) -> None:
         ("add x", 2, "Error: a: a whole number from 0 to 18446744073709551615 (u64) is wanted"),
         ("ad 1", 2, 'Error: no command "ad" in train; did you mean add'),
         ("add --c 1", 2, 'Error: no field "c" in add'),
-        ("add 1 --timout 3", 2, 'no field "timout" in add; there are a, b'),
+        ("add 1 --timout 3", 2, 'no field "timout" in add; did you mean --timeout? there are a, b'),
+        ("add 1 --instance 3", 2, "Error: --instance stands before the command."),
+        ("add 1 --json", 2, "Error: --json gives the fields here, as a JSON object behind it;"),
+        ("help", 2, 'Error: no command "help" in train; did you mean --help? there are'),
+        ("con", 2, 'no command "con" in train; did you mean configure?'),
         ("add 1 --timeout soon", 2, "Error: --timeout: a length of time"),
         ("add 1 --repeat 0", 2, "Error: --repeat is a whole number from 1"),
         ("add 1 --wire smoke", 2, "Error: --wire is one of json, framed, bare"),
@@ -157,6 +173,9 @@ def test_control_sequences_are_shown_and_never_obeyed(call: Call) -> None:
         ("--timeout", 2, "Error: Option '--timeout' requires an argument."),
         ("--json=1 add 1", 2, "Error: Option '--json' does not take a value."),
         ("-x add 1", 2, "Error: No such option: -x"),
+        ("-- -x 1", 2, 'Error: no command "-x" in train'),
+        ("add 1 --wire=", 2, "Error: --wire is one of json, framed, bare"),
+        ("--instance 2 add 1", 2, "Error: --instance goes with the name of a program, not with"),
         ("", 2, "Error: Missing argument 'COMMAND'."),
         ("- add", 2, "Error: Nothing stands behind -"),
         ("--repeat 2 -", 2, "Error: JSON lines go with neither --repeat nor a wire"),
@@ -196,6 +215,13 @@ def test_nothing_of_lazyipc_is_there(home: Path, tmp_path: Path) -> None:
     assert "no-such-server.sock" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("--instance=", "named"), ("--instance", "3", "named@7")])
+def test_an_instance_is_of_a_program(words: tuple[str, ...]) -> None:
+    done = lazyipc("call", *words, "add", "1")
+    assert done.returncode == 2
+    assert "Error: --instance goes with the name of a program" in done.stderr
+
+
 def test_a_server_is_found_by_its_name(home: Path) -> None:
     where = environment(home)
     folder = home / "lazyipc"
@@ -229,6 +255,33 @@ def test_a_busy_host_is_told(served: str, home: Path, tmp_path: Path) -> None:
     assert "has not polled for" in done.stderr
 
 
+def test_a_timeout_behind_the_command_is_for_the_first_question_too(
+    served: str, tmp_path: Path
+) -> None:
+    nothing_kept = environment(tmp_path / "home")
+    with busy(served, tmp_path):
+        done = lazyipc("call", served, "add", "1", "--timeout", "600ms", env=nothing_kept)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "no reply within 0.6 s" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("behind", "seconds"),
+    [
+        ("", None),
+        ("1 --timeout 2m", 120),
+        ("--timeout=1 --timeout=2", 2),
+        ("--timeout 0", SHORTEST_GUESS),  # it may be a field, and the description is needed
+        ("--timeout inf", math.inf),
+        ("--timeout soon", None),
+        ("--timeout", None),
+        ("-- --timeout 3", None),
+    ],
+)
+def test_a_timeout_behind_the_command_is_guessed(behind: str, seconds: float | None) -> None:
+    assert Asked(["train", "add", *behind.split()], "call").guessed_timeout() == seconds
+
+
 @pytest.mark.parametrize("given", [None, b'{"a":1}\n{"a":2}\n'], ids=["words", "lines"])
 def test_ctrl_c_ends_the_wait_and_cancels_the_call(
     served: str, home: Path, tmp_path: Path, given: bytes | None
@@ -253,7 +306,9 @@ def test_ctrl_c_ends_the_wait_and_cancels_the_call(
                 until(lambda: is_asleep(waiting.pid))
                 waiting.send_signal(signal.SIGINT)
                 out, err = waiting.communicate(timeout=SECONDS)
-            assert (waiting.returncode, out, err) == (130, b"", b"")
+            assert (waiting.returncode, out) == (130, b"")
+            told = b"" if given else b"lazyipc: given up; it was not run and will not be\n"
+            assert err == told
         assert client.call("Added") == before
 
 
@@ -282,6 +337,14 @@ def test_help_of_a_server_and_of_a_command(call: Call, served: str) -> None:
     told = call("set-level", "-h").stdout
     assert "--is-quiet / --no-is-quiet" in told
     assert "[default: MEDIUM]" in told
+    told = call("draw", "--help").stdout
+    assert "part of a field may be given by an option of its own: --shape.Circle.radius" in told
+    assert "option of its own" not in call("add", "--help").stdout
+    told = " ".join(call("configure", "--help").stdout.split())
+    assert "option of its own: --values.KEY VALUE." in told
+    told = " ".join(call("move", "--help").stdout.split())
+    assert "option of its own: --point.x VALUE, --by.x VALUE." in told
+    assert max(map(len, call("scare", "--help").stdout.splitlines())) <= 80
     assert call("echo", "--text", "--help").returncode == 2
     assert call("echo", "--text=--help").stdout == '"--help"\n'
 
@@ -326,7 +389,7 @@ def test_each_bad_line_is_told_by_its_number_and_the_others_run(call: Call) -> N
         for line, message, more in [
             (2, "line 2, column 6: Expecting value", {"column": 6}),
             (4, "line 4: byte 1 of the line is no UTF-8", {}),
-            (5, 'line 5: a JSON object of the fields is wanted, such as {"a":1}, not "[1]"', {}),
+            (5, 'line 5: a JSON object of the fields is wanted, such as {"a":1}, not [1]', {}),
             (6, "line 6: Add.a: -1 is no u64 (0 to 18446744073709551615)", {"path": "Add.a"}),
             (7, 'line 7: the key "a" stands twice in one object', {}),
         ]
@@ -458,7 +521,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(served: str, home: Path) -> Non
     assert (third, fourth) == ('{"Sum":{"c":2}}', "141")
     assert codes == ["1", "1", "0"]
     told = [line for line in done.stderr.splitlines() if "calls: min" not in line]
-    assert told == ["lazyipc: [Errno 28] No space left on device"] * 2
+    assert told == ["lazyipc: stdout: No space left on device"] * 2
 
 
 def test_a_server_that_ends_is_told_and_the_rest_is_not_sent(home: Path, tmp_path: Path) -> None:
@@ -507,7 +570,7 @@ def test_a_call_over_each_wire(call: Call, wire: str) -> None:
 def test_bare_needs_a_server_that_speaks_it(call: Call, home: Path, tmp_path: Path) -> None:
     done = call("set-rate", "0.5", "--wire", "bare")
     assert done.returncode == 2
-    assert "the bare wire needs one response type" in done.stderr
+    assert "Error: --wire: this server takes FRAMED and JSON, not BARE\n" in done.stderr
     path = str(tmp_path / "s")
     command = [sys.executable, "-m", "examples.simple", "--socket", path, "server"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
@@ -525,6 +588,10 @@ def test_a_server_of_one_wire_is_called_by_it(home: Path, tmp_path: Path, wires:
     with host(path, "--wires", wires):
         done = lazyipc("call", path, "add", "1", env=environment(home))
         lines = lazyipc("call", path, "-", given='{"Add":{"a":1}}', env=environment(home))
+        other = {"json": "framed", "framed": "json"}[wires]
+        refused = lazyipc("call", path, "add", "1", "--wire", other, env=environment(home))
+    told = f"Error: --wire: this server takes {wires.upper()}, not {other.upper()}\n"
+    assert (refused.returncode, told in refused.stderr) == (2, True)
     assert lines.returncode == {"json": 0, "framed": 2}[wires]
     assert ("This server takes no JSON" in lines.stderr) == (wires == "framed")
     assert (done.returncode, done.stdout) == (0, '{"Sum":{"c":2}}\n'), done.stderr

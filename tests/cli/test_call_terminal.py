@@ -80,7 +80,8 @@ def test_ctrl_c_ends_the_wait(served: str, env: dict[str, str], tmp_path: Path) 
             until(lambda: is_asleep(waiting.pid))
             waiting.type(CTRL_C)
             assert waiting.wait_for_end() == 130
-            assert waiting.screen() == "^C"
+            told = "^C\nlazyipc: given up; it was not run and will not be"
+            assert waiting.screen() == told
         assert blocking.wait_for_end() == 0
         assert client.call("Added") == before
 

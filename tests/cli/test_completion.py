@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 
 from examples.simple.commands import ClientCommand
 from lazyipc.cli import main
-from lazyipc.cli._completion import SCRIPTS, answer, script_of
+from lazyipc.cli._completion import ASKED_SECONDS, SCRIPTS, answer, script_of
 from lazyipc.cli._failure import Misuse
 from lazyipc.cli._program import COMMANDS
 from tests.cli.running import environment, host, lazyipc
@@ -65,6 +66,18 @@ def test_sub_commands(offered: Offered) -> None:
     assert offered("completion", "bash", "") == []
 
 
+def test_a_host_that_stands_still_is_not_waited_for(home: Path) -> None:
+    path = home / "still.sock"
+    with host(path) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            done = lazyipc("completion", "--words", "bash", "call", path, "", env=environment(home))
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert ASKED_SECONDS == 0.5  # as the manual page says
+
+
 @pytest.mark.parametrize(
     "name", ["call", "describe", "shell", "status", "stats", "watch", "schema"]
 )
@@ -90,6 +103,7 @@ def test_commands_fields_and_values_of_the_running_server(offered: Offered, serv
     assert offered(*level, "--timeout", "3", "--level", "L") == ["LOW"]
     assert offered(*level, "--timeout=3", "low", "t") == ["true"]
     assert offered("call", "--wire", "b") == ["bare"]
+    assert offered("explain", "file", "--of", "") == offered("status", "")
     assert offered("call", "--timeout", "") == []
     assert offered("call", "--t") == ["--timeout"]
     assert offered("call", "train", "move", "--point.") == ["--point.x", "--point.y"]

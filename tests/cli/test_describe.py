@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
 from collections.abc import Iterator
 
 import pytest
+from pydantic import BaseModel
 
+from lazyipc import U8, Command
 from lazyipc._core.catalog import Catalog, entry_of
 from lazyipc._core.description.reading import read_description
 from lazyipc._core.json_form import JsonForm
 from lazyipc._core.json_form.rule import Room
-from lazyipc.cli._shown.naming import classes_in, definitions_in, type_name
+from lazyipc.cli._own import description_without_server
+from lazyipc.cli._shown.help import first_line, paragraphs, wrapped
+from lazyipc.cli._shown.naming import MOST_CLASSES, classes_in, definitions_in, type_name
+from lazyipc.cli._shown.output import Output
 from lazyipc.cli._shown.sample import call_line, json_line, sample
+from lazyipc.cli._views.describe import show_command
 from lazyipc.cli._words.words import value_of
 from tests.cli.home import Home
 from tests.cli.host import SCARE, Order
@@ -96,6 +103,42 @@ def test_a_page_tells_of_the_classes_in_it(inside: Inside) -> None:
     assert "one of LOW, MEDIUM, HIGH" in inside.shown("describe", "train", "set-level")
 
 
+def test_a_default_that_the_server_makes_anew(inside: Inside) -> None:
+    told = inside.shown("describe", "train", "name")
+    assert re.search(r"^items +vec\[u8\] +varies +optional +at most 3 items$", told, re.MULTILINE)
+
+
+class Place(BaseModel):
+    """What is given back only."""
+
+    x: U8
+    note: str | None = None
+
+
+class Found(Command[None]):
+    """Give a place."""
+
+
+class Find(Found):
+    """Find it."""
+
+    def process(self, context: None) -> Place:
+        return Place(x=1)
+
+
+def test_a_class_in_a_reply_has_no_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = io.StringIO()
+    of = description_without_server(Found)
+    show_command(Output(stream=stream), of, of.commands[0], "train")
+    told = re.split("\n\n", stream.getvalue())
+    (place,) = (part for part in told if part.startswith("Place"))
+    rows = [line.split() for line in place.splitlines()]
+    assert rows[1] == ["FIELD", "TYPE"]
+    assert rows[3:] == [["x", "u8"], ["note", "option[str]"]]
+
+
 def test_a_command_may_be_written_in_any_way(inside: Inside) -> None:
     pages = {
         inside.shown("describe", "train", name)
@@ -169,6 +212,23 @@ def test_names_of_types() -> None:
     for name, schema in names.items():
         assert type_name(schema, definitions) == name
     assert [*classes_in({"$ref": "#/$defs/odd"}, definitions)] == []
+
+
+def test_not_more_of_a_text_is_shown_than_anybody_reads() -> None:
+    long = "x" * 1_000_000
+    assert len(first_line(long)) < 600
+    assert first_line(long).endswith("… (999,500 characters more)")
+    assert sum(map(len, paragraphs(f"{long}\n\n{long}"))) < 11_000
+    assert len(wrapped(long, "  ", 80)) < 11_000
+    assert max(map(len, wrapped("\x1b[31m " * 50, "  ", 80).splitlines())) <= 80
+
+
+def test_not_more_classes_are_told_of_than_anybody_reads() -> None:
+    definitions = {f"type.T{number}": {"title": f"T{number}"} for number in range(300)}
+    schemas = [{"$ref": f"#/$defs/{key}"} for key in definitions]
+    assert [each["title"] for each in classes_in(schemas, definitions)] == [
+        f"T{number}" for number in range(MOST_CLASSES)
+    ]
 
 
 # Failures ----------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import signal
 import socket
@@ -17,6 +19,7 @@ import pytest
 from examples.simple.commands import ClientCommand
 from lazyipc import IpcServer, Wire
 from tests.cli.home import Home
+from tests.cli.running import description
 from tests.cli.terminal import CTRL_C, ROOT, environment
 from tests.harness import NOBODY, Line, become_nobody, forked, hosted, need_root
 
@@ -65,12 +68,17 @@ def test_a_command_that_fails(home: Home, words: tuple[str, ...]) -> None:
     assert told(home, "call", "run", *words, code=1) == FAILED[words]
 
 
+USAGE = r"^Usage: .*\nTry '.* --help' for help\.\n"
 MISUSED = {
     "an unknown sub-command": (("stat",), r"No such command 'stat'\. Did you mean .*stats"),
+    "no choice": (("completion",), r"Choose from:\n    bash,\n    zsh,\n    fish$"),
     "an unknown option": (("ls", "--jsno"), r"No such option.*--jsno"),
     "no name": (("call",), r"Missing argument 'NAME'"),
     "an unknown command": (("call", "run", "ad", "1"), r'no command "ad" in run; did you mean add'),
-    "an unknown command to describe": (("describe", "run", "ad"), r"did you mean add"),
+    "an unknown command to describe": (
+        ("describe", "run", "ad"),
+        USAGE + r'[\s\S]*Error: no command "ad" in run; did you mean add',
+    ),
     "an unknown field": (("call", "run", "set-level", "--levle", "low"), r"did you mean level"),
     "a missing field": (("call", "run", "add"), r"\ba\b"),
     "too many values": (("call", "run", "add", "1", "2", "3"), r'"3" is one value too many'),
@@ -81,9 +89,11 @@ MISUSED = {
     "broken JSON": (("call", "run", "add", "--json", '{"a":\n1 2}'), r"line 2, column 3"),
     "no wire": (("call", "run", "add", "1", "--wire", "wet"), r"json, framed, bare"),
     "no timeout": (("call", "run", "add", "1", "--timeout", "soon"), r'not "soon"'),
+    "no timeout of a view": (("stats", "run", "--timeout", "soon"), USAGE + r"[\s\S]*soon"),
+    "no timeout of a shell": (("shell", "run", "--timeout", "soon"), USAGE + r"[\s\S]*soon"),
     "no file": (("call", "run", "store", "@/nowhere"), r"/nowhere.*No such file"),
     "nothing to explain": (("explain", "/nowhere", "U8"), r"/nowhere"),
-    "no type": (("explain", "/dev/null", "U9"), r"U9"),
+    "no type": (("explain", "/dev/null", "U9"), USAGE + r"[\s\S]*U9"),
     "no shell": (("completion", "csh"), r"csh"),
 }
 
@@ -173,14 +183,67 @@ def test_a_server_of_something_else(home: Home) -> None:
             assert "\x1b" not in text
 
 
-def test_a_rust_server_of_the_bare_wire(home: Home) -> None:
+@contextlib.contextmanager
+def liar(path: Path, description: dict[str, object], lie: bytes) -> Iterator[None]:
+    """A server that describes itself, and answers each command with the same bytes."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, connection.makefile("rb") as lines:
+                        for line in lines:
+                            asked = json.loads(line)
+                            answer = {"id": asked["id"], "Ok": description}
+                            is_question = "$lazyipc" in asked["call"]
+                            told = json.dumps(answer).encode() + b"\n" if is_question else lie
+                            connection.sendall(told)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+def test_a_server_that_answers_nonsense_is_to_blame(own: Home) -> None:
+    """Its words are wrong, not those that were typed: that is no misuse."""
+    document = description().document
+    document = {**document, "server": {**document["server"], "wires": ["JSON"]}}
+    with liar(own.socket("liar"), document, b"HTTP/1.1 400 Bad\x1b[2J Request\r\n"):
+        text = told(own, "call", "liar", "add", "1", code=1)
+        assert str(own.socket("liar")) in text
+        assert "\x1b" not in text
+    with liar(own.socket("false"), {**document, "commands": [{"name": 7}]}, b""):
+        for words in (("describe",), ("schema",), ("call", "add", "1")):
+            text = told(own, *asked(words, "false"), code=1)
+            assert str(own.socket("false")) in text
+            assert "makes no sense: byte 0, commands[0]: " in text
+
+
+def test_a_server_that_says_nothing(home: Home) -> None:
+    """As one of the Rust crate, which has no status page and takes BARE alone."""
+    path = home.socket("mute")
+    with stranger(path, b""):
+        for words in (("describe",), ("call", "add", "1")):
+            text = told(home, *asked(words, "mute"), code=3)
+            assert "hung up without a word: it may be a server of the Rust crate" in text
+
+
+def test_a_server_of_the_bare_wire(home: Home) -> None:
     path = home.socket("rust")
     with (
         IpcServer(path, ClientCommand, wires=Wire.BARE) as server,
         hosted(server, []),
     ):
         text = told(home, "call", "rust", "add", "1", code=3)
-    assert "BARE" in text or "bare" in text
+    assert "speaks BARE alone" in text
 
 
 def test_a_socket_of_somebody_else(own: Home) -> None:
@@ -218,6 +281,14 @@ def test_a_busy_server(own: Home) -> None:
     assert done.stdout == "0\n"  # what nobody waited for did not run
 
 
+def test_the_shell_tells_its_own_way_to_wait_longer(own: Home) -> None:
+    own.host("run")
+    with own.blocked("run"):
+        done = own.run("shell", "run", "--timeout", "0.2", given="added\n")
+    assert done.returncode == 4
+    assert "(see help timeout)" in done.stderr
+
+
 @pytest.mark.parametrize("words", [("describe",), ("stats",), ("call", "added")], ids=str)
 def test_ctrl_c(own: Home, words: tuple[str, ...]) -> None:
     own.host("run")
@@ -225,7 +296,23 @@ def test_ctrl_c(own: Home, words: tuple[str, ...]) -> None:
         assert not terminal.read(0.3)  # it waits by then
         terminal.type(CTRL_C)
         assert terminal.wait_for_end() == 130
-        assert terminal.screen() == "^C"
+        told, *more = terminal.screen().splitlines()
+    assert told == "^C"
+    given_up = ["lazyipc: given up; it was not run and will not be"]
+    assert more == (given_up if words[0] == "call" else [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda each: each.name)
+@pytest.mark.parametrize("words", ["shell run", "watch run --interval 0.2"])
+def test_what_ends_it_leaves_the_terminal_as_it_was(
+    home: Home, words: str, number: signal.Signals
+) -> None:
+    with home.terminal(*words.split()) as terminal:
+        terminal.wait_for("Tab shows" if words == "shell run" else "polls")
+        os.kill(terminal.pid, number)
+        assert terminal.wait_for_end() == 128 + number
+        assert terminal.is_cursor_shown
+        assert terminal.is_echoing
 
 
 def test_a_reader_that_goes(home: Home) -> None:

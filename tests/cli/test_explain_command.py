@@ -117,6 +117,8 @@ def test_a_type_is_written_as_in_a_program_or_as_it_is_described(words: str, typ
         ("list[" * 500 + "u8" + "]" * 500, ""),
         ("u8" * LONGEST, "at most"),
         ("\0", "is no type"),
+        ("None | None", "'None | None' is no type"),
+        ("os:", "'os:' is no type"),
     ],
 )
 def test_words_that_are_no_type(words: str, told: str) -> None:
@@ -124,6 +126,25 @@ def test_words_that_are_no_type(words: str, told: str) -> None:
         type_of(words)
     assert told in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("raise RuntimeError('boom')", "cannot be imported: RuntimeError: boom"),
+        ("import sys; sys.exit(7)", "cannot be imported: SystemExit: 7"),
+        ("x = = 1", "cannot be imported: SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    (tmp_path / "explained_module.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(BadType, match="explained_module") as caught:
+        type_of("explained_module:Name")
+    assert told in str(caught.value)
 
 
 @given(st.text(st.characters(exclude_characters=":"), max_size=60))
@@ -185,12 +206,21 @@ def test_hex_and_stdin(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["value"] for row in done.json["parts"][0]["rows"]] == ["1", "2"]
 
 
+def test_there_may_be_no_stdin(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    done = inside.run("explain", "-", "u8")
+    assert (done.code, done.err) == (2, "lazyipc: there is no stdin to read\n")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("/nowhere/file", "u8"), "No such file"),
         (("FILE",), "they need a TYPE"),
-        (("--hex", "FILE", "u8"), "no hex"),
+        (("--hex", "FILE", "u8"), "FILE: no hex: 'x' at character 1\n"),
+        (("FILE", "SetRate"), "no type 'SetRate'; there are "),
+        (("FILE", "SetRate"), "or with --of NAME a type of a running server\n"),
+        (("FILE", "Strr"), "no type 'Strr'; did you mean str?"),
         (("FILE", "map[f64, u8] | None"), ""),
         (("FILE", "set[vec[u8]]"), "has no bytes"),
         (("FILE", f"{SIMPLE}:__doc__"), "has no bytes"),
@@ -201,7 +231,16 @@ def test_what_makes_no_sense(inside: Inside, file: Path, words: tuple[str, ...],
     file.write_bytes(b"xyz")
     done = inside.run("explain", *(str(file) if word == "FILE" else word for word in words))
     assert done.code in (2, 3)
-    assert told in done.err
+    assert told in done.err.replace(str(file), "FILE")
+
+
+def test_hex_that_lacks_a_digit(inside: Inside, file: Path) -> None:
+    for text in ("00 1", "0 1 0", "é0"):
+        file.write_text(text)
+        done = inside.run("explain", "--hex", str(file), "u8")
+        assert done.code == 2
+        told = "at character 1" if "é" in text else "two digits make a byte, and one stands alone"
+        assert told in done.err
 
 
 # Of a running server -----------------------------------------------------------------------------
@@ -263,6 +302,22 @@ def test_every_byte_of_a_frame_is_told_of() -> None:
                 assert row.offset == at
                 at += row.size_bytes
         assert at == len(data)
+
+
+def test_frames_hold_their_own_bytes_alone() -> None:
+    """Who explains a long capture waits for as long as it is, not for its square."""
+
+    class Counted(bytes):
+        taken = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            found = super().__getitem__(place)
+            Counted.taken += len(found) if isinstance(found, bytes) else 1
+            return found
+
+    data = Counted((REQUEST + ERROR) * 500)
+    assert sum(1 for _ in frame_parts(data, {})) == 1000
+    assert Counted.taken < 3 * len(data)
 
 
 def test_frames_of_a_family_that_is_not_known(inside: Inside, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -31,10 +32,11 @@ from lazyipc import (
 )
 from lazyipc._core.nearest import UnknownName
 from lazyipc.cli import main
-from lazyipc.cli._failure import Misuse, exit_code, told
+from lazyipc.cli._failure import Misuse, exit_code, message_of, told
 from lazyipc.cli._shown.answer import problem
 from lazyipc.cli._words.atoms import BadWord
-from tests.harness import run_script
+from tests.cli.running import LAZYIPC
+from tests.harness import ROOT, run_script
 
 MISUSE = Misuse("no such thing", usage="Usage: app X", program="app")
 ENDS: list[tuple[BaseException, int, str]] = [
@@ -67,11 +69,22 @@ ENDS: list[tuple[BaseException, int, str]] = [
     (ChildExited("gone", returncode=1), 3, "lazyipc: gone\n"),
     (TransportError("no descriptors", errno=24), 3, "lazyipc: no descriptors\n"),
     (ReplyTimeout("late", started="unknown"), 4, "lazyipc: late\n"),
+    (ReplyTimeout("late (see timeout=)", started="no"), 4, "lazyipc: late (see --timeout)\n"),
+    (SocketRefused("uid 1 (see server_uids=)"), 3, "lazyipc: uid 1\n"),
+    (
+        MessageTooLarge("line 1 in bytes (see Limits.line_bytes)", size_bytes=2000, limit_bytes=9),
+        2,
+        "lazyipc: the command is longer as a line of JSON than the 9 bytes that this server "
+        "takes\n",
+    ),
     (HostBusy("busy", last_poll_seconds=2.0), 4, "lazyipc: busy\n"),
     (SchemaMismatch("a.b differs"), 5, "lazyipc: a.b differs\n"),
     (KeyboardInterrupt(), 130, ""),
     (BrokenPipeError(32, "Broken pipe"), 141, ""),
-    (FileNotFoundError(2, "No such file", "f"), 1, "lazyipc: [Errno 2] No such file: 'f'\n"),
+    (FileNotFoundError(2, "No such file", "f"), 1, "lazyipc: f: No such file\n"),
+    (OSError(28, "No space left"), 1, "lazyipc: stdout: No space left\n"),
+    (OSError(24, "Too many open files"), 1, "lazyipc: Too many open files\n"),
+    (OSError("odd"), 1, "lazyipc: odd\n"),
     (SystemExit(7), 7, ""),
     (SystemExit(None), 0, ""),
     (SystemExit("text"), 1, ""),
@@ -113,20 +126,39 @@ def test_a_bug_keeps_its_traceback() -> None:
             told(lambda error=error: (_ for _ in ()).throw(error))  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("words", [["call", "./nobody", "add"], ["ls", "--nope"], ["nope"]])
+def test_a_full_stderr_changes_no_exit_code(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*LAZYIPC, *words], stderr=full, stdout=subprocess.PIPE, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (3 if words[0] == "call" else 2, b"")
+
+
+def test_a_full_stdout_is_named() -> None:
+    for words in (["ls"], ["completion", "bash"], ["call", "--help"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [*LAZYIPC, *words], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+            )
+        assert done.returncode == 1
+        assert done.stderr == "lazyipc: stdout: No space left on device\n"
+
+
 def test_what_a_terminal_would_obey_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     def run() -> int:
         raise CommandFailed("a\x1b[2J\nb\u202e")
 
     assert told(run, "app\x07") == 1
-    assert capsys.readouterr().err == "app\\x07: a\\x1b[2J\nb\\u202e\n"
+    assert capsys.readouterr().err == "app\\x07: a\\x1b[2J\n  b\\u202e\n"
 
 
 def test_so_is_what_a_usage_line_has_of_a_server(capsys: pytest.CaptureFixture[str]) -> None:
     def run() -> int:
-        raise Misuse("no", usage="Usage: app \x1b[2J", program="app")
+        raise Misuse("no\nway", usage="Usage: app \x1b[2J\n", program="app")
 
     assert told(run) == 2
-    assert capsys.readouterr().err.startswith("Usage: app \\x1b[2J\nTry")
+    usage, hint, _, *error = capsys.readouterr().err.splitlines()
+    assert (usage, hint[:3]) == ("Usage: app \\x1b[2J\\n", "Try")
+    assert error == ["Error: no", "  way"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +229,20 @@ def test_main_takes_both_or_neither(arguments: dict[str, object]) -> None:
         main(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("words", [[], ["ls"], ["call"]])
+def test_help_is_a_word_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments=["help", *words], prog="lazyipc") == 0
+    told = capsys.readouterr().out
+    assert main(arguments=[*words, "--help"], prog="lazyipc") == 0
+    assert told == capsys.readouterr().out
+
+
 def test_the_version_is_told() -> None:
     script = "from lazyipc.cli import main; raise SystemExit(main(arguments=['--version']))"
     done = run_script(script)
     assert done.stdout.startswith("lazyipc, version ")
+
+
+def test_a_hint_is_of_where_it_is_read() -> None:
+    late = ReplyTimeout("late (see timeout=)", started="no")
+    assert message_of(late, "help timeout") == "late (see help timeout)"

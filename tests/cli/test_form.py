@@ -49,6 +49,17 @@ class Tree(BaseModel):
     children: list[Tree] = []
 
 
+def test_what_nests_too_deep_is_cut() -> None:
+    value: Any = []
+    for _ in range(20_000):
+        value = [value]
+    schema = {"$ref": "#/$defs/type.Tree"}
+    tree = {"type": "array", "items": schema}
+    for text in (form(value, None, {}), brief(value, schema, {"type.Tree": tree})):
+        assert text.count("[") == text.count("]") > 100
+        assert "…" in text
+
+
 def told(value: Any, type_: Any, width: int = 80) -> str:
     """A reply of a type, as it travels and is shown."""
     root = command_set({"Ask": ({}, type_)})
@@ -117,6 +128,8 @@ def test_what_is_too_long_for_a_line_is_spread_over_several() -> None:
 
 def test_what_nobody_reads_is_counted() -> None:
     assert told([1] * (MOST_ITEMS + 50), list[U8]).endswith(", … 50 more,\n]")
+    many = {f"{number}": number % 256 for number in range(MOST_ITEMS + 50)}
+    assert told(many, dict[str, U8]).endswith("\n  … 50 more,\n}")
     assert bytes_text(b"\xff" * (MOST_HEX_BYTES + 1)).endswith("… (65 bytes)")
 
 

@@ -83,8 +83,28 @@ def test_nothing_runs() -> None:
         assert told.splitlines()[0] == "No server of yours is running."
         assert str(home.sockets) in told.replace("\n", "")
         os.rmdir(home.sockets)
-        assert "no folder" in home.shown("ls")
+        told = " ".join(home.shown("ls", columns=200).split())
+        assert f"There is no {home.sockets} yet; a server elsewhere is asked by its path." in told
 
 
 def test_too_many_words(inside: Inside) -> None:
     assert inside.run("ls", "more").code == 2
+
+
+def test_a_name_that_nobody_has_is_compared_with_those_that_run(inside: Inside) -> None:
+    trian = str(inside.home.socket("trian"))
+    for words in (
+        ("call", "trian", "add", "1"),
+        ("describe", "trian"),
+        ("stats", "trian"),
+        ("watch", "trian"),
+        ("schema", "trian"),
+        ("shell", "trian"),
+        ("call", "train.sock", "add", "1"),
+    ):
+        done = inside.run(*words)
+        assert done.code == 3, words
+        assert done.err.endswith("start it first; did you mean train? running: train\n"), done.err
+    assert inside.run("stats", "unheard").err.endswith("start it first; running: train\n")
+    for path in (trian, "./trian"):  # a path is meant as it is
+        assert inside.run("stats", path).err.endswith("start it first\n")

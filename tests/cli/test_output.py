@@ -95,6 +95,16 @@ def test_nothing_of_a_servers_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.count("[bold]no markup[/bold]") == 6
 
 
+def test_a_line_feed_forges_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, stream = pretty(monkeypatch)
+    out.text("a\nb", ("c\nd", "bold"))
+    out.text("ours:\ntwo lines", multiline=True)
+    out.table(("A", "B"), [["one\nrow", ("two\nrow", "red")]])
+    first, *others = stream.getvalue().splitlines()
+    assert (first, others[:2]) == ("a\\nbc\\nd", ["ours:", "two lines"])
+    assert [line.split() for line in others[4:]] == [["one\\nrow", "two\\nrow"]]
+
+
 def test_json_is_one_line_and_means_the_same() -> None:
     stream = io.StringIO()
     value: Any = {"text": SCARE, "é": ["\ud800", 1, None], "long": "x" * 500}
@@ -112,6 +122,40 @@ def test_json_on_a_terminal_is_indented(tty: TextIO) -> None:
     assert "".join(written) == '{\n  "a": [\n    1\n  ]\n}\n'
 
 
+def test_json_that_is_one_of_many_is_one_line(tty: TextIO) -> None:
+    out = Output(json=True, stream=tty)
+    written: list[str] = []
+    out._write = written.append  # type: ignore[method-assign]
+    out.print_json({"a": [1]}, is_line=True)
+    assert written == ['{"a":[1]}\n']
+
+
+def test_json_too_deep_to_be_spread_is_one_line(
+    tty: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Output(json=True, stream=tty)
+    written: list[str] = []
+    out._write = written.append  # type: ignore[method-assign]
+    in_one_line = json.dumps
+
+    def dumps(value: Any, *, indent: int | None, **options: Any) -> str:
+        if indent:
+            raise RecursionError
+        return in_one_line(value, **options)
+
+    monkeypatch.setattr(json, "dumps", dumps)
+    out.print_json([[1]])
+    assert written == ["[[1]]\n"]
+
+
+@pytest.mark.parametrize("columns", ["²", "1", "-3", "0", "١٢", "9" * 5000, "x"])
+def test_a_width_that_is_none(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    out, stream = pretty(monkeypatch, COLUMNS=columns, LINES=columns)
+    assert out.width in (20, 80)
+    out.table(("NAME", "COUNT"), [["a name", "7"]])
+    assert "a name" in stream.getvalue()
+
+
 def test_a_table_is_as_wide_as_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     for columns in ("40", "20"):
         out, stream = pretty(monkeypatch, COLUMNS=columns)
@@ -121,6 +165,16 @@ def test_a_table_is_as_wide_as_it_may_be(monkeypatch: pytest.MonkeyPatch) -> Non
         assert max(map(len, lines)) <= int(columns)
         assert sum(line.count("words") for line in lines) == 5
     assert lines[-1].rstrip().endswith("1,000")
+
+
+def test_a_long_word_is_folded_before_the_table_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, stream = pretty(monkeypatch, COLUMNS="60")
+    out.table(("NAME", "PATH"), [["x", "/folder" * 12]])
+    lines = stream.getvalue().splitlines()
+    assert lines[0].split() == ["NAME", "PATH"]
+    assert max(map(len, lines)) <= 60
 
 
 def test_numbers_stand_right_and_words_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,8 @@ Options:
         ("read 4", "Error: times: Input should be less than or equal to 3 (got 4)\n"),
         ("read 1 2", 'Error: "2" is one value too many: read takes times\n'),
         ("read --tims 2", 'Error: no field "tims" in read; did you mean times?'),
+        ("read -", "Error: JSON lines are read from stdin by `lazyipc call` only;"),
+        ("read -- -", "Error: times: a whole number from 0 to 255 (u8) is wanted"),
         ("read --timeout=soon", "Error: --timeout: a length of time"),
         ("--timeout soon read", "Error: --timeout: a length of time"),
         ('read --json {"times":4}', "Error: times: Input should be less than or equal to 3"),
@@ -203,6 +205,15 @@ def test_the_sub_commands_of_lazyipc_know_the_path(run: Run, served: str) -> Non
     assert json.loads(run("stats").out)["described"] >= 1
     assert run("stats", "--help").out.startswith("Usage: sensor stats [OPTIONS]\n")
     assert run("stats", "train").code == 2
+
+
+def test_examples_are_the_programs_own_words(
+    run: Run, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\nExample\n  sensor read\n" in run("describe", "read").out
+    assert "\nExample\n  sensor odd …\n" in run("describe", "odd").out
 
 
 def test_a_relative_path_is_no_name(

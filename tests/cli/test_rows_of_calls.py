@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.home import Home
+from tests.cli.running import is_asleep
 from tests.cli.terminal import CTRL_C, CTRL_D, DOWN, ENTER, TAB, UP, Terminal
 
 SOON = 3.0
@@ -170,7 +171,7 @@ def test_ctrl_c_in_the_shell_cancels_the_call_only(own: Home) -> None:
     with prompted(own) as terminal:
         with own.blocked("run"):
             terminal.type(f"add 1 2{ENTER}")
-            terminal.wait_until(lambda _: terminal.is_interruptible)
+            terminal.wait_until(lambda _: terminal.is_interruptible and is_asleep(terminal.pid))
             terminal.type(CTRL_C)
             terminal.wait_for(r"not run and will not be(.*\n)+run>$", SOON)
         ask(terminal, "added", r"added\n0\b")

@@ -59,8 +59,9 @@ def test_what_it_holds(inside: Inside) -> None:
     whole = inside.run("describe", "train").json
     assert told == {**whole, "server": {"wires": whole["server"]["wires"]}}
     lines = done.out.splitlines()
-    assert lines[:2] == ["{", '  "commands": [']
-    assert [*told] == sorted(told)
+    assert lines[:2] == ["{", '  "lazyipc": 1,']
+    for each, kept in zip(whole["commands"], told["commands"], strict=True):
+        assert [*kept] == [*each], "fields in the order that they were declared in"
     assert done.out.endswith("}\n")
 
 
@@ -98,6 +99,31 @@ def test_what_cannot_be_written_is_left(inside: Inside, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be written"):
         replace_file(str(kept), "text")
     assert os.listdir(tmp_path) == ["kept"]
+
+
+def test_what_is_no_file_is_written_to(inside: Inside, old: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to("pipe")
+    for path in (pipe, tmp_path / "link"):
+        with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+            replace_file(str(path), "text")
+            assert reader.read() == "text"
+        assert stat.S_ISFIFO(path.stat().st_mode)
+    replace_file("/dev/null", "text")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    done = inside.run("schema", "train", "-o", "/dev/full")
+    assert (done.code, done.err) == (
+        2,
+        "lazyipc: /dev/full cannot be written: No space left on device\n",
+    )
+    done = inside.home.run("schema", "train", "-o", "/dev/stdout")
+    assert (done.returncode, done.stdout) == (0, Path(old).read_text())
+
+
+def test_the_older_one_may_come_from_stdin(inside: Inside, old: str) -> None:
+    done = inside.home.run("schema", "train", "--diff", "-", given=Path(old).read_text())
+    assert json.loads(done.stdout) == {"is_breaking": False, "differences": []}
 
 
 # The comparison ----------------------------------------------------------------------------------
@@ -163,7 +189,7 @@ def test_what_breaks_bare_clients_alone_is_told_and_is_no_failure(
         ("{}", 'the whole: "lazyipc" is missing'),
         ('{"lazyipc": 1, "server": 7}', "server: an object is wanted"),
         ('{"lazyipc": 2}', "version 2"),
-        ("[" * 100_000, "no JSON"),
+        ("[" * 100_000, "it nests too deep"),
         ("\xff\xfe", "no JSON"),
         ("9" * 5000, "no JSON"),
     ],

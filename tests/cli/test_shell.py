@@ -19,7 +19,7 @@ import pytest
 
 from lazyipc import Command, IpcServer
 from tests.cli import running
-from tests.cli.running import host
+from tests.cli.running import host, is_asleep
 from tests.cli.terminal import (
     CTRL_C,
     CTRL_D,
@@ -113,7 +113,10 @@ def test_what_a_terminal_would_obey_is_shown(train: str, folder: Path) -> None:
 def test_what_was_pasted_is_run_line_by_line(train: str, folder: Path) -> None:
     with shell(train, folder) as terminal:
         terminal.type(f"{PASTE}add 1 2\nadd --json '{{\n\"a\": 5}}'\nadd x\nadd 9 9{PASTED}{ENTER}")
-        terminal.wait_for(r"^Sum\(c=3\)[\s\S]*^Sum\(c=6\)[\s\S]*^error: a: [\s\S]*^train>$")
+        terminal.wait_for(
+            r"^Sum\(c=3\)[\s\S]*^Sum\(c=6\)[\s\S]*^error: a: [\s\S]*"
+            r"^1 line behind it was not run$[\s\S]*^train>$"
+        )
         assert "c=18" not in terminal.screen()  # what follows an error is not run
 
 
@@ -165,7 +168,7 @@ def test_a_command_of_a_builtins_name_is_called_with_a_backslash(path: Path, fol
         hosted(server, None),
         shell(path, folder) as terminal,
     ):
-        terminal.wait_for(r"help, exit are commands of the server, too: \\help, \\exit$")
+        terminal.wait_for(r"help is of the shell, \\help is the server's command; exit leaves ")
         ask(terminal, r"\help", "^it was called  ")
         ask(terminal, "'exit' 7", "^7  ")
         terminal.type("\\ex")
@@ -247,10 +250,23 @@ def test_without_colours_and_on_a_dumb_terminal(train: str, folder: Path) -> Non
         terminal.type("set-")
         terminal.wait_for("set-rate +Change")
         assert not terminal.colors
-    with shell(train, folder, TERM="dumb") as terminal:
+    for variables in ({"TERM": "dumb"}, {}):
+        env = {k: v for k, v in environment(folder).items() if k != "TERM"}
+        with Terminal([LAZYIPC, "shell", train], env=env | variables) as terminal:
+            terminal.wait_for("^train>")
+            terminal.type(f"add 1 2{ENTER}")
+            terminal.wait_for(r"^Sum\(c=3\)")
+            assert b"\x1b[3" not in terminal.raw
+
+
+def test_a_low_window_has_room_for_the_line_alone(train: str, folder: Path) -> None:
+    with shell(train, folder, rows=6) as terminal:
         terminal.type(f"add 1 2{ENTER}")
         terminal.wait_for(r"^Sum\(c=3\)")
-        assert b"\x1b[3" not in terminal.raw
+        assert "too small" not in terminal.screen()
+        terminal.resize(80, 30)
+        terminal.type(ENTER)
+        terminal.wait_for("Tab shows")
 
 
 # Waiting and giving up ----------------------------------------------------------------------------
@@ -271,6 +287,15 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_ctrl_d_during_a_call_leaves_behind_it(path: Path, folder: Path) -> None:
+    with host(path) as process, shell(path, folder) as terminal, stopped(process.pid):
+        terminal.type(f"add 1 --timeout 0.5{ENTER}")
+        terminal.wait_until(lambda _: terminal.is_interruptible and is_asleep(terminal.pid))
+        terminal.type(CTRL_D)
+        assert terminal.wait_for_end() == 0
+        assert "no reply within 0.5 s" in terminal.screen()
 
 
 def has_echo(terminal: Terminal) -> bool:
@@ -358,7 +383,7 @@ def test_a_host_that_is_down_is_tried_again_at_the_next_line(path: Path, folder:
         process.terminate()
         process.wait()
         ask(terminal, "add 1", "^error: .*no server is running")
-        ask(terminal, "status", "^train: dead")
+        ask(terminal, "status", "^train: not running")
         with host(path) as again:
             ask(terminal, "add 1", rf"^train was restarted \(pid \d+ → {again.pid}\)")
             terminal.wait_for(r"its commands are the same\n[\s\S]*^Sum\(c=2\)")
@@ -509,7 +534,7 @@ def test_the_prompts_library_is_loaded_for_a_prompt_alone(train: str) -> None:
         for path in (ROOT / "lazyipc").rglob("*.py")
         if "from prompt_toolkit" in path.read_text()
     ]
-    assert users == ["_shell_prompt.py"]
+    assert users == ["prompt.py"]
 
 
 def test_stdin_may_be_closed(train: str) -> None:

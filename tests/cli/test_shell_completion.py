@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.description.published.document import description_of
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.reading import CommandInfo, Description, read_description
 from lazyipc.cli._shell.builtins import BUILTINS
-from lazyipc.cli._shell.completion import MOST_CANDIDATES, candidates_for, completions
+from lazyipc.cli._shell.completion import (
+    MOST_CANDIDATES,
+    candidates_for,
+    completions,
+    first_line,
+)
+from lazyipc.cli._shell.help import hidden_text
 from lazyipc.cli._shell.hint import hint
 from lazyipc.cli._shell.line import BadLine, lines_of, quoted, read_words, words_of
 from tests.cli.host import Order
@@ -86,6 +92,23 @@ def test_a_line_without_an_end_is_told_where(line: str, said: str) -> None:
     with pytest.raises(BadLine) as caught:
         read_words(line)
     assert str(caught.value) == said
+
+
+def test_names_are_made_once_for_each_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def option_name(command: CommandInfo) -> str:
+        made.append(command.name)
+        return command.method_name
+
+    monkeypatch.setattr(CommandInfo, "option_name", property(option_name))
+    assert completions("", TRAIN)[1]
+    hidden_text(TRAIN)
+    assert len(made) == 2 * len(TRAIN.commands)
+
+
+def test_not_more_of_a_doc_is_told_than_anybody_reads() -> None:
+    assert first_line("x" * 1_000_000) == "x" * 200 + "… (999,800 characters more)"
 
 
 def test_what_was_pasted_is_several_lines_but_for_line_feeds_in_quotes() -> None:

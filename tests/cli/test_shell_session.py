@@ -172,7 +172,7 @@ def test_nothing_is_done_for_nothing(played: Played, line: str) -> None:
         ("exi", UnknownName, 'no command "exi" in train; did you mean exit'),
         ("exit now", BadWord, '"now" is one word too many: exit'),
         ("help add now", BadWord, '"now" is one word too many: help [COMMAND]'),
-        ("timeout soon", BadWord, "--timeout: a length of time"),
+        ("timeout soon", BadWord, "timeout: a length of time"),
         ("add 1 --timeout soon", BadWord, "--timeout: a length of time"),
     ],
 )
@@ -228,9 +228,11 @@ def test_the_time_a_call_may_take(played: Played) -> None:
     assert played.run("timeout 2.5") == "2.5 s for each call\n"
     played.run("add 1")
     played.run("add 1 --timeout 200ms")
-    played.run("timeout inf")
+    assert played.run("timeout inf") == "for ever for each call\n"
     played.run("add 1")
-    assert [seconds for _, _, seconds in played.server.called] == [2.5, 0.2, float("inf")]
+    assert "each command's own" in played.run("timeout own")
+    played.run("add 1")
+    assert [seconds for _, _, seconds in played.server.called] == [2.5, 0.2, float("inf"), None]
     assert played.server.asked == [2.5]  # and so may the question what there is
 
 
@@ -241,7 +243,12 @@ def test_help_of_a_builtin_and_of_a_command_of_its_name(played: Played) -> None:
 
 def test_a_command_that_the_shell_hides_is_called_quoted(played: Played) -> None:
     played.server.change = lambda document: document["commands"][2].update(name="Exit")
-    assert "exit is a command of the server, too: \\exit" in played.run("help exit")
+    told = "exit leaves the shell, \\exit is the server's command\n"
+    assert played.run("help exit").endswith(told)
+    assert played.run("help \\exit").startswith("Usage: \\exit [OPTIONS] A [B]\n")
+    with pytest.raises(UnknownName) as unknown:
+        played.run("zz")
+    assert [name for name in unknown.value.known if "exit" in name] == ["\\exit", "exit"]
     assert played.run("\\exit 1").startswith("Sum")
     assert played.run("'exit' 1").startswith("Sum")
     assert not played.session.is_over

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lazyipc import Stats
+from lazyipc._io.status_page import read_status
+from lazyipc._plain_client import PlainClient
 from lazyipc.cli._shown.span import ago, many, span
 from lazyipc.cli._views.stats import MEANINGS
 from lazyipc.cli._views.status import page_of
 from tests.cli.home import Home
 from tests.cli.inside import Inside, a_home
+from tests.harness import until
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 
@@ -69,6 +74,22 @@ def test_a_host_that_is_busy_is_told_of_without_its_help(inside: Inside) -> None
     assert first["clients"] == 1
 
 
+def test_a_last_poll_that_is_long_ago(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {**inside.run("status", "train").json, "interval_seconds": 0.05}
+    for state, last_poll, told in (
+        ("alive", 0.9, "it polls about every 50 ms"),
+        ("alive", 1.1, "it usually polls about every 50 ms"),
+        ("dead", 1.1, "it polls about every 50 ms"),
+    ):
+        late = {**seen, "state": state, "last_poll_seconds": last_poll}
+        monkeypatch.setattr("lazyipc.cli._views.status.page_of", lambda _path, late=late: late)
+        shown = inside.shown("status", "train", code=0 if state == "alive" else 3)
+        assert shown.splitlines()[1].endswith(f" ago; {told}")
+    slow = {**seen, "interval_seconds": 1.0, "last_poll_seconds": 9.0}
+    monkeypatch.setattr("lazyipc.cli._views.status.page_of", lambda _path: slow)
+    assert "usually" not in inside.shown("status", "train")
+
+
 def test_one_that_has_not_polled_yet(inside: Inside) -> None:
     from lazyipc import IpcServer
     from tests.cli.host import Order
@@ -79,9 +100,15 @@ def test_one_that_has_not_polled_yet(inside: Inside) -> None:
 
 
 def test_the_dead(inside: Inside) -> None:
-    inside.home.end(inside.home.host("killed"), signal.SIGKILL)
+    host = inside.home.host("killed")
+    path = str(inside.home.socket("killed"))
+    with PlainClient(path) as client:
+        client.stats()
+        until(lambda: getattr(read_status(path), "clients", None) == 1, client.stats)
+        inside.home.end(host, signal.SIGKILL)
     done = inside.run("status", "killed")
     assert (done.code, done.json["state"], done.json["uptime"]) == (3, "dead", None)
+    assert done.json["clients"] == 0
     assert "its process has ended" in inside.shown("status", "killed", code=3)
     assert inside.home.socket("killed").exists()  # it was left alone
 
@@ -90,8 +117,10 @@ def test_one_that_ended_well_or_never_was(inside: Inside) -> None:
     inside.home.end(inside.home.host("ended"))
     for name in ("ended", "never"):
         done = inside.run("status", name)
-        assert (done.code, done.json["state"], done.json["pid"]) == (3, "dead", None)
-        assert "there is no socket at" in inside.shown("status", name, code=3)
+        assert (done.code, done.json["state"], done.json["pid"]) == (3, "none", None)
+        head, why = inside.shown("status", name, code=3, columns=200).splitlines()
+        assert head == f"{name}: not running"
+        assert why == f"  there is no socket at {inside.home.socket(name)}"
 
 
 def test_a_socket_without_a_page(inside: Inside) -> None:
@@ -101,6 +130,18 @@ def test_a_socket_without_a_page(inside: Inside) -> None:
         done = inside.run("status", path)
         assert (done.code, done.json["state"]) == (3, "unknown")
         assert "tells nothing that can be trusted" in inside.shown("status", path, code=3)
+
+
+def test_what_is_no_socket(inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nothing")
+    monkeypatch.chdir(tmp_path)
+    found = {"./file": "is a file, not a socket", "./": "is a directory, not a socket"}
+    for name, told in {**found, "./link": "No such file"}.items():
+        done = inside.run("status", name)
+        assert (done.code, done.json["state"]) == (3, "unknown")
+        assert done.json["path"] == os.path.abspath(name)
+        assert told in inside.shown("status", name, code=3, columns=200)
 
 
 def test_a_clock_that_is_not_ours(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:

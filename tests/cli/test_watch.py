@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from lazyipc._plain_client import PlainClient
 from lazyipc.cli._shown.output import Output
 from lazyipc.cli._views.gauge import BARS, LONGEST_HISTORY, PLAIN_BARS, Gauge, sparkline, spread
 from lazyipc.cli._views.ticking import ticking
+from lazyipc.cli._views.watch import SHORTEST_SECONDS, Looks
 from lazyipc.cli._views.watch_picture import Picture
 from tests.cli.home import Home
 from tests.cli.inside import Inside, a_home
@@ -158,12 +160,37 @@ def test_a_line_for_each_look(inside: Inside) -> None:
     assert looks[2]["stats"]["described"] == looks[1]["stats"]["described"] + 1
 
 
+def test_a_look_that_takes_long_makes_no_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise InterruptedError
+
+    looks = Looks("/nowhere", 0.0, sleep)
+    monkeypatch.setattr(looks, "look", lambda client, show: {})
+    with pytest.raises(InterruptedError):
+        looks.run(PlainClient("/nowhere"), lambda look: None)
+    assert slept == [SHORTEST_SECONDS] * 3
+
+
 def test_nobody_there_to_begin_with(inside: Inside) -> None:
     done = inside.run("watch", "nobody", "--count", "1")
     assert (done.code, done.out) == (3, "")
 
 
-@pytest.mark.parametrize("words", [("--interval", "0"), ("--count", "0"), ("--interval", "x")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--interval", "0"),
+        ("--count", "0"),
+        ("--interval", "x"),
+        ("--interval", "inf"),
+        ("--interval", "nan"),
+        ("--interval", "1e300"),
+    ],
+)
 def test_numbers_that_make_no_sense(inside: Inside, words: tuple[str, ...]) -> None:
     assert inside.run("watch", "train", *words).code == 2
 

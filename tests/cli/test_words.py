@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lazyipc import SystemTime
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.description.reading import CommandInfo, FieldInfo, UnknownName
+from lazyipc.cli._shown.help import command_help
 from lazyipc.cli._typed import built
 from lazyipc.cli._words.atoms import BadWord, atom, nanoseconds_of, timeout_of
 from lazyipc.cli._words.given import Given, value_given
@@ -50,6 +51,12 @@ def complaint(made: CommandInfo, *words: str) -> str:
     with pytest.raises((BadWord, UnknownName)) as caught:
         read(made, *words)
     return str(caught.value)
+
+
+def test_a_text_of_two_words_stands_in_quotes() -> None:
+    hint = "; a text with spaces in it stands in quotes"
+    assert complaint(command(text_="str"), "hello", "world").endswith(hint)
+    assert hint not in complaint(command(count_="u8"), "1", "2")
 
 
 # The grammar -------------------------------------------------------------------------------------
@@ -93,6 +100,12 @@ def test_words_give_fields(line: str, fields: dict[str, Any]) -> None:
         ("1 2 yes x --tags y z", '"x" is one value too many: do-it takes a, b, is-loud'),
         ("1 2 --a 3 4 5", 'is-loud: true or false (or yes, no, on, off, 1, 0) is wanted, not "2"'),
         ("--a 1 --a 2 3", "a: it is given twice"),
+        (
+            "--is-loud no 2",
+            'a: a whole number from 0 to 255 (u8) is wanted, not "no"; if it is for --is-loud, '
+            "join them with =",
+        ),
+        ("--tags x y 1 2", "if it is for --tags, write --tags before each item"),
         ("1 2 --is-loud --no-is-loud", "is-loud: it is given twice"),
         (
             "1 2 --tgs x",
@@ -108,9 +121,10 @@ def test_words_give_fields(line: str, fields: dict[str, Any]) -> None:
         ("1 2 --no-is-loud=1", "--no-is-loud takes no value"),
         ('--json {"a":1} 2', "--json gives all fields, and others are given beside it"),
         ('--json {"a":1} --json {}', "--json is given twice"),
-        ("--json [1]", 'a JSON object of the fields is wanted, such as {"a":1}, not "[1]"'),
+        ("--json [1]", 'a JSON object of the fields is wanted, such as {"a":1}, not [1]'),
         ('--json {"a":1,}', "invalid JSON at line 1, column 8: "),
-        ("--json", "--json needs a value"),
+        ("--json", "--json gives the fields here, as a JSON object behind it; where it asks"),
+        ("--json --a 1", "--json gives the fields here"),
     ],
 )
 def test_words_that_give_none(line: str, told: str) -> None:
@@ -147,6 +161,17 @@ def test_a_fields_own_name_wins() -> None:
         assert read_words(ADD, ["1", word], options).options == {"help": ""}
     with pytest.raises(BadWord, match="--help takes no value"):
         read_words(ADD, ["--help=1"], options)
+
+
+def test_a_field_called_help_leaves_the_short_option() -> None:
+    made = command(help="bool", timeout="u8")
+    options = {each.name: each for each in (Option("timeout", "S", ""), Option("help", "", ""))}
+    assert read_words(made, ["-h"], options).options == {"help": ""}
+    words = read_words(made, ["--help", "--timeout", "3"], options)
+    assert (words.fields, words.options) == ({"help": True, "timeout": 3}, {})
+    told = command_help(made, description(), "app c", [*options.values()][:1], 80)
+    options_told = told.partition("Options:\n")[2].splitlines()
+    assert [line.split("  ")[1] for line in options_told] == ["--json OBJECT", "-h"]
 
 
 def test_a_field_that_begins_with_no() -> None:
@@ -208,7 +233,7 @@ def test_parts_of_fields(line: str, fields: dict[str, Any]) -> None:
         ("--by-number.x y", "by-number.x: a whole number from 0 to 255 (u8) is wanted"),
         ("--shape Circle", "shape: Circle holds more than its name"),
         ("--shape cirle", 'one of Circle, No_Shape is wanted, not "cirle"; did you mean Circle?'),
-        ("--shape.square.side 1", 'shape: no field "square" in shape'),
+        ("--shape.square.side 1", 'shape: no variant "square" in shape'),
         ("--shape.circle.radius 1 --shape.no-shape.x 1", "it is one of Circle, No_Shape, not"),
         ("--level mid", 'one of LOW, MEDIUM, HIGH is wanted, not "mid"'),
         ("--point {x:1}", "point: invalid JSON at line 1, column 2: "),
@@ -297,7 +322,7 @@ def test_a_word_is_a_value(wire: str, word: str, value: Any) -> None:
         ("ipv6addr", "\0", "an IPv6 address"),
         ("duration", "", "a length of time, such as"),
         ("duration", "1x", "a length of time"),
-        ("duration", "-1s", "a length of time"),
+        ("duration", "-1s", "a length of time that is not negative is wanted"),
         ("duration", "1h5", "a length of time"),
         ("duration", ".5", "a length of time"),
         ("duration", "1s.5", "a length of time"),
@@ -318,7 +343,13 @@ def test_a_word_is_no_value(wire: str, word: str, told: str) -> None:
 @given(st.integers(min_value=0, max_value=2**64 * 10**9 - 1))
 def test_a_length_of_time_is_exact(nanoseconds: int) -> None:
     seconds, rest = divmod(nanoseconds, 10**9)
-    for word in (f"{nanoseconds}ns", f"{seconds}.{rest:09d}", f"{seconds}s{rest}ns"):
+    for word in (
+        f"{nanoseconds}ns",
+        f"{nanoseconds}e-9",
+        f"{seconds}.{rest:09d}",
+        f"0.{seconds:020d}{rest:09d}E20",
+        f"{seconds}s{rest}ns",
+    ):
         assert nanoseconds_of(word) == nanoseconds
 
 

@@ -292,16 +292,12 @@ def test_a_rejected_line_is_not_told() -> None:
 
 
 @pytest.mark.parametrize("wire", SENT)
-def test_too_much_stays_open_and_may_fail(wire: Wire) -> None:
+def test_what_is_told_may_be_longer_than_a_message(wire: Wire) -> None:
     connection = server(message_bytes=100)
-    event_of(connection, SENT[wire])
     text = json.dumps({"doc": "é" * 80}, ensure_ascii=False)
-    with pytest.raises(MessageTooLarge) as caught:
-        connection.tell(1, text)
-    assert (caught.value.size_bytes, caught.value.limit_bytes) == (len(text.encode()), 100)
-    assert connection.fail(1, caught.value)
-    text = json.dumps({"doc": "x" * (100 - len('{"doc": ""}'))})
-    assert text.encode() in connection.tell(event_of(connection, SENT[wire]).call, text)
+    for _ in range(2):
+        call = event_of(connection, SENT[wire]).call
+        assert text.encode() in connection.tell(call, text)
 
 
 def test_nothing_is_asked_bare() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lazyipc import (
     U8,
@@ -410,7 +410,7 @@ def test_the_document_of_these_tests_is_sound() -> None:
         ({PROPERTY: {"default": 256}}, "Go.x"),
         ({PROPERTY: {"default": None}}, "Go.x"),
         ({PROPERTY: {"maxLength": 2**70}, **wire("str")}, "Go.x"),
-        ({PROPERTY: {"pattern": "("}, **wire("str")}, "Go"),
+        ({PROPERTY: {"pattern": "("}, **wire("str")}, None),
         ({PROPERTY: {"properties": {}}, **wire(["struct", [["a", "u8"]]])}, "Go.x"),
         ({"schema__$defs__commandDOTGo__properties": {"x": {}, "y": {}}}, "Go"),
         ({"set__tagged": False, "commands__0__name": "a\nb"}, "a\nb"),
@@ -428,6 +428,36 @@ def test_what_nobody_could_have_declared_is_refused_by_name(
         classes_of(description)
     assert caught.value.path == path
     assert len(str(caught.value)) < 2000
+
+
+def test_a_pattern_of_another_engine_is_the_servers_to_check() -> None:
+    class Text(BaseModel):
+        model_config = ConfigDict(regex_engine="python-re")
+        of: str = Field(pattern="(?<=a)b")
+        plain: str = Field("b", pattern="^b$")
+
+    made = remade(command_set({"Go": ({"text": Text}, None)}))
+    text = made.types["Text"]
+    assert text(of="anything").plain == "b"
+    with pytest.raises(ValidationError, match="pattern"):
+        text(of="ab", plain="a")
+
+
+@pytest.mark.filterwarnings("ignore:Field name .* shadows:UserWarning")
+def test_a_default_is_each_instances_own() -> None:
+    class Odd(BaseModel):
+        copy: list[U8] = [1]
+        plain: list[U8] = [2]
+
+    class Even(BaseModel):
+        plain: list[U8] = [2]
+
+    made = remade(command_set({"Go": ({"odd": Odd, "even": Even}, None)}))
+    for name in ("Odd", "Even"):
+        first, second = made.types[name](), made.types[name]()
+        for field in vars(first):
+            getattr(first, field).append(9)
+            assert 9 not in getattr(second, field) + getattr(made.types[name](), field)
 
 
 @MODERATE

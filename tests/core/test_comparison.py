@@ -6,23 +6,37 @@ import copy
 import enum
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, Field
 
-from lazyipc import F32, F64, U8, U16, U32, U64, Array, Char, DecodeError, Duration
+from lazyipc import (
+    F32,
+    F64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Array,
+    Char,
+    DecodeError,
+    Duration,
+    Response,
+    TaggedUnion,
+)
 from lazyipc._core import schema
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.compiled import codec_of
 from lazyipc._core.description.compared.comparison import Difference, compare
-from lazyipc._core.description.compared.demanding import MOST_PLACES, places_of
+from lazyipc._core.description.compared.demanding import Places
 from lazyipc._core.description.compared.locking import described_lock
 from lazyipc._core.description.compared.reshaping import Reshaping
 from lazyipc._core.description.reading import Description, read_description
 from lazyipc._core.json_form import JsonForm
 from lazyipc._core.json_form.rule import Misfit, Room
+from lazyipc._core.lock.breaks import GONE
 from lazyipc._core.lock.taken import lock_of
 from lazyipc.testing import joined
 from tests.core.command_sets import command_set, family, variant_of
@@ -87,6 +101,7 @@ def test_a_description_is_the_lock_of_its_classes(name: str) -> None:
 def test_what_breaks_a_lock_breaks_the_same_clients_here(name: str) -> None:
     make, told = BREAKS[name]
     differences = found(a_set(), make(), "FRAMED", "JSON", "BARE")
+    told = told.replace(GONE, "gone")
     lines = {line for line in told.splitlines() if not line.startswith(" ")}
     breaking = {
         f"{d.path}: {d.text}" for d in differences.values() if d.breaks & {"framed", "bare"}
@@ -182,6 +197,23 @@ class Wider(BaseModel):
 
 class Tree(BaseModel):
     children: list[Tree]
+
+
+def classes(**extra: Any) -> tuple[Any, ...]:
+    """A class, a family of responses, one of messages: with a field x of which more is said."""
+    fields = {"before": U8, "x": U8, "other": str}
+    body = {"__annotations__": fields, "__module__": __name__, "x": Field(**extra)}
+    point = type("Spot", (BaseModel,), body)
+    made = []
+    for name, base in (("Answer", Response), ("Figure", TaggedUnion)):
+        root = type(name, (base,), {"__module__": __name__})
+        type("Dot", (root,), dict(body))
+        type("Line", (root,), {"__annotations__": {"x": U16}, "__module__": __name__})
+        made.append(root)
+    return point, made[0], variant_of(made[0], "Dot"), made[1]
+
+
+CLASSES = ("a class", "a family of responses", "a response", "a family of messages")
 
 
 @pytest.mark.parametrize(
@@ -291,12 +323,79 @@ def test_a_constraint(old: Any, new: Any, is_broken: bool) -> None:
     assert breaks({"x": old}, {"x": new}, "Do.x") == ("framed json" if is_broken else "")
 
 
-def test_a_constraint_inside_and_of_an_option() -> None:
-    tight = Annotated[U8, Field(le=9)]
-    differences = found(one_command({"x": list[U8]}), one_command({"x": list[tight]}))
-    assert differences["Do.x[]"].breaks == {"framed", "json"}
-    differences = found(one_command({"x": U8 | None}), one_command({"x": tight | None}))
-    assert differences["Do.x"].breaks == {"framed", "json"}
+TIGHT = Annotated[U8, Field(le=9)]
+SHORT = Annotated[str, Field(max_length=3)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        (list[U8], list[TIGHT], "Do.x[]"),
+        (tuple[str, U8], tuple[str, TIGHT], "Do.x[1]"),
+        (U8 | None, TIGHT | None, "Do.x"),
+        (list[U8 | None], list[TIGHT | None], "Do.x[]"),
+        (dict[str, U8], dict[str, TIGHT], "Do.x[]"),
+        (dict[str, U8], dict[SHORT, U8], "Do.x{}"),
+        (list[Point], Annotated[list[Point], Field(max_length=3)], "Do.x"),
+        (dict[str, Point], Annotated[dict[str, Point], Field(min_length=1)], "Do.x"),
+        (set[U8], Annotated[set[U8], Field(max_length=3)], "Do.x"),
+        (list[dict[str, list[Point]]], list[dict[SHORT, list[Point]]], "Do.x[]{}"),
+    ],
+)
+@pytest.mark.parametrize("wires", [("FRAMED", "JSON", "BARE"), ("FRAMED",), ("BARE",), ("JSON",)])
+def test_a_constraint_inside(old: Any, new: Any, path: str, wires: tuple[str, ...]) -> None:
+    """Every client of a request meets it; the same of a reply only those with classes."""
+    (found_,) = found(one_command({"x": old}), one_command({"x": new}), *wires).values()
+    assert (found_.path, found_.breaks) == (path, {wire.lower() for wire in wires})
+    (loosened,) = found(one_command({"x": new}), one_command({"x": old}), *wires).values()
+    assert (loosened.path, loosened.breaks) == (path, frozenset())
+    told = found(one_command({}, new), one_command({}, old), *wires)
+    assert [*told] == ([] if wires == ("JSON",) else [path.replace("Do.x", "Do's reply")])
+    for difference in told.values():
+        assert difference.breaks == {wire.lower() for wire in wires} - {"json"}
+        assert " and ".join(wire for wire in wires if wire != "JSON") in difference.why
+
+
+def test_an_array_that_becomes_a_shorter_list() -> None:
+    old = one_command({"x": Annotated[list[Point], Array(2)]})
+    new = one_command({"x": Annotated[list[Point], Field(max_length=1)]})
+    (difference,) = found(old, new).values()
+    assert difference.breaks == {"framed", "json"}
+
+
+@pytest.mark.parametrize("kind", range(len(CLASSES)), ids=CLASSES)
+def test_a_constraint_or_key_of_a_classs_field(kind: int) -> None:
+    plain, tight, called = (classes(**more)[kind] for more in ({}, {"le": 9}, {"alias": "q"}))
+    both = classes(le=9, alias="q")[kind]
+    if kind in (0, 3):  # in a request
+        of = {"f": list[plain]}, {"f": list[tight]}, {"f": list[called]}, {"f": list[both]}
+        commands = [one_command(fields) for fields in of]
+        path = "Do.f[].x" if kind == 0 else "Do.f[].Dot.x"
+        (difference,) = found(commands[0], commands[1]).values()
+        assert (difference.path, difference.breaks) == (path, {"framed", "json"})
+        (difference,) = found(commands[0], commands[2]).values()
+        assert (difference.path, difference.breaks) == (path, {"json"})
+        assert difference.text == "called x in JSON before, q now"
+        assert "JSON clients that give x get an error" in difference.why
+        (difference,) = found(commands[0], commands[3]).values()
+        assert (difference.path, difference.breaks) == (path, {"framed", "json"})
+        assert not found(commands[0], commands[2], "FRAMED")
+    commands = [one_command({}, type_) for type_ in (plain, tight, called)]
+    path = ["Do's reply.x", "Answer.Dot.x", "Do's reply Dot.x", "Figure.Dot.x"][kind]
+    (difference,) = found(commands[1], commands[0]).values()
+    assert (difference.path, difference.breaks) == (path, {"framed"})
+    (difference,) = found(commands[0], commands[2]).values()
+    assert (difference.path, difference.breaks) == (path, {"json"})
+    assert "JSON clients that look for x find nothing." in difference.why
+
+
+def test_a_new_field_of_a_class_that_may_be_left_out() -> None:
+    old = type("Spot", (BaseModel,), {"__annotations__": {"x": U8}, "__module__": __name__})
+    body = {"__annotations__": {"x": U8, "y": U8}, "y": Field(7, alias="why")}
+    new = type("Spot", (BaseModel,), {**body, "__module__": __name__})
+    (difference,) = found(one_command({"p": old}), one_command({"p": new})).values()
+    assert (difference.path, difference.breaks) == ("Do.p.y", {"framed"})
+    assert "it is 7 then" in difference.why
 
 
 def test_framed_clients_meet_a_constraint_too() -> None:
@@ -438,13 +537,61 @@ def test_a_reply_beyond_an_old_constraint() -> None:
 # What a hostile server tells ------------------------------------------------------------------
 
 
-def test_a_schema_with_many_ways_to_the_same_is_looked_at_so_far() -> None:
+@pytest.mark.timeout(20)
+def test_what_many_refer_to_is_looked_through_once() -> None:
+    many = 2000
+    names = [f"p{n}" for n in range(many)]
+    held = {"type": "integer", "minimum": 3}
     definitions: dict[str, Any] = {
-        f"type.N{n}": {
-            "properties": {side: {"$ref": f"#/$defs/type.N{n + 1}"} for side in ("a", "b")}
-        }
-        for n in range(40)
+        "lines": {"oneOf": [{"properties": {name: held}} for name in names], "required": names},
+        "ways": {"anyOf": [*({"type": "null"} for _ in names), {"$ref": "#/$defs/lines"}]},
     }
-    definitions["type.N40"] = {"type": "integer"}
-    places = places_of({"$ref": "#/$defs/type.N0"}, definitions, "X")
-    assert len(places) == MOST_PLACES
+    for n in range(40):
+        two = [{"$ref": f"#/$defs/a{n + 1}"}, {"$ref": f"#/$defs/a{n + 1}"}]
+        definitions[f"a{n}"] = {"anyOf": two, "oneOf": two}
+    definitions["a40"] = definitions[""] = {}
+    places = Places(definitions)
+    for wire in (["choice", [[0, names[-1], "u8"]]], ["struct", []], ["option", ["choice", []]]):
+        for name in ("lines", "ways", "a0"):
+            schemas = [{"$ref": f"#/$defs/{name}"}] * many
+            found = places.of({"prefixItems": schemas}, ["tuple", [wire] * many], "X")
+            assert len(found) >= many
+    found = places.of({"$ref": "#/$defs/lines"}, ["choice", [[0, names[-1], "u8"]]], "X")
+    assert found[f"X.{names[-1]}"].words == ("≥ 3",)
+
+
+def test_families_that_hold_one_another_are_each_told_once() -> None:
+    """By every way that leads to one, there would be more than anybody could read."""
+    count = 12
+
+    def world(most: int) -> Any:
+        roots = [type(f"F{n}", (TaggedUnion,), {"__module__": __name__}) for n in range(count)]
+        for n, root in enumerate(roots):
+            fields = {f"f{k}": Optional[other] for k, other in enumerate(roots)}  # noqa: UP045
+            value = Annotated[U8, Field(le=most if n == 10 else 255)]
+            body = {"__annotations__": {"v": value, **fields}, "__module__": __name__}
+            type(f"N{n}", (root,), body)
+        return one_command({"a": roots[-1], "b": roots[0]})
+
+    (difference,) = found(world(255), world(9)).values()
+    assert difference.path.endswith(".N10.v")
+    assert difference.breaks == {"framed", "json"}
+
+
+@pytest.mark.parametrize(
+    "schema", [{}, {"properties": {"a": {}}}, {"oneOf": [True]}, {"anyOf": []}]
+)
+@pytest.mark.parametrize(
+    "wire",
+    [
+        ["struct", [["a", "u8"], ["a", "u8"]]],
+        ["choice", [[0, "A", []], [1, "A", "u8"]]],
+        ["tuple", ["u8"]],
+        ["map", "str", ["option", ["up", 1]]],
+        ["see", 0],
+        ["array", ["vec", "bytes"], 2],
+    ],
+)
+def test_a_schema_of_another_type_says_nothing(schema: Any, wire: Any) -> None:
+    places = Places({}).of(schema, wire, "X")
+    assert places["X"].words == ()

@@ -155,6 +155,7 @@ def test_what_is_clear_is_taken(annotation: Any, given: Any, wanted: Any) -> Non
         (str, 1, "x\n  Input should be a valid string"),
         (UUID, "5", "x\n  badly formed"),
         (Duration, -1, "x\n  "),
+        (Duration, True, "x\n  "),
         (Duration, float("inf"), "x\n  "),
         (Duration, float("nan"), "x\n  "),
         (SystemTime, "noon", "x\n  Invalid isoformat"),

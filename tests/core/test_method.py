@@ -106,8 +106,8 @@ def test_the_doc_tells_the_classes_that_a_value_is_of() -> None:
     command = command_set({"Go": ({"spot": Spot, "figure": Figure, "tone": Tone}, list[Spot])})
     doc = methods_of(command)["go"].doc
     for line in (
-        "    spot: (Spot)",
-        "    tone: (Tone, one of LOUD)",
+        "    spot (Spot)",
+        "    tone (Tone, one of LOUD)",
         "    Spot(x: U8, more: list[Spot])",
         "    Figure: Disc; as a dict {name: {its fields}}",
         "    Disc(radius: F32)",

@@ -14,6 +14,7 @@ from lazyipc import CommandFailed, DecodeError, EncodeError, MessageTooLarge, No
 from lazyipc._core.connection import plain
 from lazyipc._core.connection.plain import (
     DEEPEST_COMMAND,
+    BadAnswer,
     NotLazyipc,
     PlainConnection,
     QuestionConnection,
@@ -263,7 +264,7 @@ def test_frames_are_noticed_in_place_of_lines(size: int) -> None:
 def test_an_endless_line_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "ANSWER_BYTES", 1000)
     connection = asked("A")
-    with pytest.raises(MessageTooLarge, match="1001 is over the limit of 1000"):
+    with pytest.raises(BadAnswer, match="1001 is over the limit of 1000"):
         events(connection, b'"' + b"x" * 1000, 100 + 1)
 
 
@@ -271,7 +272,7 @@ def test_what_an_answer_makes_in_memory_is_bounded(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(plain, "ANSWER_ELEMENTS", 100)
     text = json.dumps("[" * 1000)  # brackets within a string make nothing
     assert events(asked("A"), f'{{"id":1,"Ok":{text}}}\n'.encode()) == [Responded(1, "[" * 1000)]
-    with pytest.raises(MessageTooLarge, match="arrays, objects and strings"):
+    with pytest.raises(BadAnswer, match="arrays, objects and strings"):
         events(asked("A"), b'{"id":1,"Ok":[%b]}\n' % b",".join([b"[]"] * 99))
 
 
@@ -316,13 +317,13 @@ def test_who_answers_without_frames_is_no_lazyipc_server(size: int) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff", b"NaN", b"[" * 100_000])
 def test_a_question_answered_with_what_is_no_json(payload: bytes) -> None:
-    with pytest.raises(DecodeError, match="no JSON"):
+    with pytest.raises(BadAnswer, match="no JSON"):
         events(question(), frame(Kind.DESCRIBE, 1, payload))
 
 
 def test_a_frame_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "ANSWER_BYTES", 1000)
-    with pytest.raises(MessageTooLarge):
+    with pytest.raises(BadAnswer):
         events(question(), frame(Kind.DESCRIBE, 1, b"x" * 1001))
 
 

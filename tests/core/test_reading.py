@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from lazyipc import F64, U8, U16, U64, Array, Char, Command, Response
 from lazyipc._core.catalog import Catalog
+from lazyipc._core.description.compared.comparison import compare
 from lazyipc._core.description.reading import (
     CommandInfo,
     Description,
@@ -22,8 +23,12 @@ from lazyipc._core.description.reading import (
     read_description,
     snake_case,
 )
+from lazyipc._core.description.rebuilt.classes import classes_of
+from lazyipc._core.description.rebuilt.method import Method
 from lazyipc._core.description.soundness import DEEPEST_DOCUMENT, DEEPEST_TYPE, LONGEST_CHAIN
+from lazyipc._core.family import VARIANT_LIMIT
 from lazyipc.errors import DecodeError
+from tests.core.command_sets import command_set
 
 
 class Answer(Response):
@@ -305,6 +310,9 @@ MISSING = object()
         (("server", "uptime"), 10**400, "server.uptime", "that a float can hold"),
         (("commands", 0, "timeout"), 10**400, "commands[0].timeout", "that a float can hold"),
         (("commands", 0, "timeout"), -(10**400), "commands[0].timeout", "that a float can hold"),
+        (("commands", 0, "fingerprint"), "0" * 15, "commands[0].fingerprint", "16 hexadecimal"),
+        (("commands", 0, "fingerprint"), "0" * 15 + "A", "commands[0].fingerprint", "16 hexad"),
+        (("commands", 0, "fingerprint"), [], "commands[0].fingerprint", "16 hexadecimal"),
         (("server", "wires"), [7], "server.wires[0]", "a string is wanted"),
         (("set", "tagged"), 1, "set.tagged", "true or false"),
         (("commands", 0, "name"), "", "commands[0].name", "a name is wanted"),
@@ -380,6 +388,21 @@ def test_depth_is_bounded() -> None:
         read_description(changed(wire, nested(DEEPEST_TYPE + 1, vec_of, "u8")))
 
 
+def test_classes_may_stand_inside_one_another_as_deep_as_servers_take_them() -> None:
+    held: Any = U8
+    for n in range(64):
+        body = {"__annotations__": {"x": held if n % 4 else held | None}, "__module__": __name__}
+        held = type(f"Level{n}", (BaseModel,), body)
+    made = {
+        **document(),
+        **json.loads(json.dumps(Catalog(command_set({"Go": ({"x": held}, held)})).document)),
+    }
+    read = read_description(made)
+    used(read)
+    assert compare(read, read) == []
+    assert Method("go", read.command("go"), classes_of(read).commands["Go"]).doc
+
+
 def chain(length: int) -> dict[str, Any]:
     """A document with so many references, each of which leads to the next."""
     told = document()
@@ -400,13 +423,46 @@ def test_references_that_lead_to_one_another_are_bounded() -> None:
 @pytest.mark.timeout(20)  # where each name is sought among all the others, it takes minutes
 def test_of_very_many_names_none_may_stand_twice() -> None:
     told = document()
-    names = [f"v{n}" for n in range(100_000)]
-    told["families"][0]["variants"] = [
-        {"name": each, "index": 0, "fields": []} for each in [*names, names[-1]]
-    ]
-    with pytest.raises(DecodeError, match="two are called 'v99999'") as caught:
+    names = [f"v{n}" for n in range(50_000)]
+    fields = [{"name": each, "key": each, "wire": "u8", "bytes": 1} for each in names]
+    told["commands"][1]["fields"] = fields
+    schema = {"properties": dict.fromkeys(names, {}), "required": names}  # noqa: RUF024 read only
+    told["schema"]["$defs"]["command.Stop"] = schema
+    assert read_description(told).command("stop").fields[-1].is_required
+    fields.append(fields[-1])
+    with pytest.raises(DecodeError, match="two are called 'v49999'") as caught:
+        read_description(told)
+    assert caught.value.path == "commands[1].fields"
+
+
+def test_there_are_no_more_commands_and_variants_than_indices() -> None:
+    told = document()
+    variants = told["families"][0]["variants"]
+    variants[:] = [{**variants[1], "name": f"v{n}", "index": n} for n in range(VARIANT_LIMIT)]
+    read_description(told)
+    variants.append(variants[0])
+    with pytest.raises(DecodeError, match=f"there are {VARIANT_LIMIT + 1}") as caught:
         read_description(told)
     assert caught.value.path == "families[0].variants"
+    told = document()
+    told["commands"] = told["commands"][:1] * (VARIANT_LIMIT + 1)
+    with pytest.raises(DecodeError, match=f"{VARIANT_LIMIT} is the most"):
+        read_description(told)
+
+
+def test_what_is_refused_does_nothing_to_a_terminal() -> None:
+    for steps, value in (
+        (("commands", 0, "fields", 0, "wire"), ["struct", [["\x1b[2J", ["\x1b[2J"]]]]),
+        (("commands", 0, "request"), {"$ref": "\x1b[2J"}),
+        (("commands", 0, "fingerprint"), "\x1b[2J"),
+        (("commands", 1, "name"), "SetRate\x07"),
+    ):
+        told = changed(steps, value)
+        told["commands"].append(told["commands"][1])
+        with pytest.raises(DecodeError) as caught:
+            read_description(told)
+        for text in (str(caught.value), caught.value.path, caught.value.reason):
+            assert text.isprintable()
 
 
 def steps_into(value: Any, steps: Steps = ()) -> list[Steps]:

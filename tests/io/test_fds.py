@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import stat
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from lazyipc._io.fds import OwnedFd, abandon_in_child
-from tests.harness import told_by_child
+from lazyipc._io.fds import OwnedFd, abandon_in_child, opened, opened_file
+from lazyipc._io.ownership import claim
+from lazyipc._io.private_file import read_private, replace_private
+from lazyipc._io.status_page import read_status
+from tests.conftest import open_descriptors
+from tests.harness import Interrupter, told_by_child
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 
@@ -36,6 +44,48 @@ def test_a_descriptor_is_closed_once_and_not_another_of_its_number() -> None:
         os.fstat(other)
     finally:
         os.close(other)
+
+
+def test_what_is_opened(folder: Path) -> None:
+    path = folder / "file"
+    with opened(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL) as made:
+        assert os.write(made.fileno(), b"text") == 4
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with opened_file(str(path)) as file:
+        assert file.read() == b"text"
+    with pytest.raises(FileExistsError):
+        opened(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    (folder / "link").symlink_to(path)
+    os.mkfifo(folder / "pipe")
+    for other in ("missing", "link", "pipe", ""):
+        with pytest.raises(OSError, match=r"no file|No such file"):
+            opened_file(f"{folder}/{other}")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize(
+    "use",
+    [
+        read_status,
+        lambda path: read_private(path + ".file", 100),
+        lambda path: replace_private(path + ".file", b"new"),
+    ],
+    ids=["read_status", "read_private", "replace_private"],
+)
+def test_an_interrupt_anywhere_leaves_no_file_open(path: str, use: Callable[[str], object]) -> None:
+    ownership = claim(path)
+    assert replace_private(path + ".file", b"old")
+    before = open_descriptors()
+    for at in range(1000):
+        interrupter = Interrupter(at)
+        with contextlib.suppress(KeyboardInterrupt), interrupter:
+            use(path)
+        assert open_descriptors() == before, interrupter.place
+        if not interrupter.has_struck:
+            break
+    assert at > 3
+    assert read_private(path + ".file", 100) in (b"old", b"new")
+    ownership.release()
 
 
 def test_a_holder_lets_go_in_a_child_and_not_in_the_parent() -> None:

@@ -234,9 +234,9 @@ class JsonServer:
         """The line that tells what was asked; raises as `ServerConnection.tell`."""
         if call not in self._asked:
             raise LocalProtocolError(f"call {call} asks for nothing that could be told")
-        line = self._answered(call, self._open[call][1], text.encode())
         self._asked.remove(call)
-        return line
+        _, id_ = self._open.pop(call)
+        return b"%b%b}\n" % (_opening(id_, "Ok"), text.encode())
 
     def _answered(self, call: int, id_: str | None, body: bytes) -> bytes:
         if len(body) > self._message_bytes:

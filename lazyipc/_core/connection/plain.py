@@ -57,6 +57,21 @@ class NotLazyipc(RemoteProtocolError):
         return self.data.startswith(MAGIC)
 
 
+class BadAnswer(RemoteProtocolError):
+    """What a lazyipc server sent is no answer, or a longer one than is taken.
+
+    Not the DecodeError or MessageTooLarge by which a server answers: those are about a command.
+
+    Args:
+        path: the server's, where it is known.
+    """
+
+    def __init__(self, reason: object, path: str = "") -> None:
+        self.reason = str(reason)
+        before = f"{path}: " if path else ""
+        super().__init__(f"{before}the server's answer makes no sense: {self.reason}")
+
+
 def shown(data: bytes) -> str:
     """The beginning of what came, with each character that does not print written out.
 
@@ -178,7 +193,10 @@ class PlainConnection(_Calls):
         while True:
             if not self.has_answered and self._start() == MAGIC:
                 raise NotLazyipc(self._rest())
-            line = self._lines.take(at_end=False)  # a server ends each of its lines
+            try:
+                line = self._lines.take(at_end=False)  # a server ends each of its lines
+            except MessageTooLarge as error:
+                raise BadAnswer(error) from error
             if line is None:
                 return None
             event = self._answer(line)
@@ -190,10 +208,12 @@ class PlainConnection(_Calls):
             value = parsed(line)
             call, result = _parts_of(value)
             error = error_in(value["Err"]) if result == "Err" else None
+        except MessageTooLarge as wrong:
+            raise BadAnswer(wrong) from wrong
         except DecodeError as wrong:
             if not self.has_answered:
                 raise NotLazyipc(line) from wrong
-            raise
+            raise BadAnswer(wrong) from wrong
         self.has_answered = True
         if call is None:
             call = self._oldest(error)
@@ -245,12 +265,15 @@ class QuestionConnection(_Calls):
         while True:
             if not self.has_answered and not MAGIC.startswith(self._start()):
                 raise NotLazyipc(self._rest())
-            taken = buffer.take_frame(ANSWER_BYTES)
-            if taken is None:
-                return None
-            self.has_answered = True
-            kind, call, start, end = taken
-            event = self._answer(kind, call, bytes(buffer.data[start:end]))
+            try:
+                taken = buffer.take_frame(ANSWER_BYTES)
+                if taken is None:
+                    return None
+                self.has_answered = True
+                kind, call, start, end = taken
+                event = self._answer(kind, call, bytes(buffer.data[start:end]))
+            except (DecodeError, MessageTooLarge) as error:
+                raise BadAnswer(error) from error
             if event is not None:
                 return event
 

@@ -15,6 +15,7 @@ from lazyipc._core.description.soundness import (
     check_depth,
     check_schema,
     count,
+    fingerprint,
     flag,
     follow,
     integer,
@@ -26,6 +27,7 @@ from lazyipc._core.description.soundness import (
     returned,
     table,
     text,
+    variants,
     wire_fields,
     wire_type,
 )
@@ -292,7 +294,7 @@ def read_description(document: Any) -> Description:
     )
     commands = tuple(
         _command(each, definitions, len(families), f"commands[{index}]")
-        for index, each in enumerate(member(whole, "commands", array, ""))
+        for index, each in enumerate(member(whole, "commands", variants, ""))
     )
     _refuse_twice([command.name for command in commands], "commands")
     of = member(whole, "set", table, "")
@@ -328,19 +330,19 @@ def _server(of: dict[str, Any]) -> ServerInfo:
 
 def _family(value: Any, path: str) -> FamilyInfo:
     of = table(value, path)
-    variants = []
-    for index, each in enumerate(member(of, "variants", array, path)):
+    found = []
+    for index, each in enumerate(member(of, "variants", variants, path)):
         where = f"{path}.variants[{index}]"
         variant = table(each, where)
-        variants.append(
+        found.append(
             VariantInfo(
                 name=member(variant, "name", name, where),
                 index=member(variant, "index", count, where),
                 fields=member(variant, "fields", wire_fields, where),
             )
         )
-    _refuse_twice([variant.name for variant in variants], f"{path}.variants")
-    return FamilyInfo(name=member(of, "name", name, path), variants=tuple(variants))
+    _refuse_twice([variant.name for variant in found], f"{path}.variants")
+    return FamilyInfo(name=member(of, "name", name, path), variants=tuple(found))
 
 
 def _command(value: Any, definitions: dict[str, Any], family_count: int, path: str) -> CommandInfo:
@@ -352,10 +354,10 @@ def _command(value: Any, definitions: dict[str, Any], family_count: int, path: s
             check_schema(schema, definitions, f"{path}.{key}")
     returns, family = _returns(of, family_count, path)
     schemas: dict[str, Any] = {}
-    required: list[str] = []
+    required: frozenset[str] = frozenset()
     if request is not None:
         resolved = follow(request, definitions, f"{path}.request")
-        schemas, required = resolved.get("properties", {}), resolved.get("required", [])
+        schemas, required = resolved.get("properties", {}), frozenset(resolved.get("required", ()))
     fields = tuple(
         _field(each, schemas if request is not None else None, required, f"{path}.fields[{index}]")
         for index, each in enumerate(member(of, "fields", array, path))
@@ -367,7 +369,7 @@ def _command(value: Any, definitions: dict[str, Any], family_count: int, path: s
         doc=member(of, "doc", text, path),
         index=member(of, "index", optional(count), path),
         timeout=member(of, "timeout", optional(number), path),
-        fingerprint=member(of, "fingerprint", text, path),
+        fingerprint=member(of, "fingerprint", fingerprint, path),
         fields=fields,
         returns=returns,
         family=family,
@@ -387,7 +389,9 @@ def _returns(of: dict[str, Any], family_count: int, path: str) -> tuple[Any, int
     return returns, family
 
 
-def _field(value: Any, schemas: dict[str, Any] | None, required: list[str], path: str) -> FieldInfo:
+def _field(
+    value: Any, schemas: dict[str, Any] | None, required: frozenset[str], path: str
+) -> FieldInfo:
     of = table(value, path)
     key = member(of, "key", name, path)
     schema: Any = {}

@@ -18,7 +18,8 @@ DEEPEST_DOCUMENT = 250
 """How deep arrays and objects may stand inside one another: what a walk that calls itself for each
 takes of Python's stack, with room for the program around it."""
 DEEPEST_TYPE = 128
-"""The same of one type's description, which is walked with more at each level."""
+"""How many types may stand inside one another in one. Of lists in lists this comes first, of
+classes the document's own limit, after about eighty."""
 
 _BESIDE_ITEMS: dict[str, int] = {"option": 1, "vec": 1, "set": 1, "map": 2}
 """Descriptions that hold nothing but types, and how many."""
@@ -32,6 +33,11 @@ _COUNTS = frozenset(
     {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 )
 
+FINGERPRINT_DIGITS = 16
+_HEX = frozenset("0123456789abcdef")
+
+MOST_VARIANTS = 2304
+"""How many commands, or variants of a family, there may be: no more have an index."""
 LONGEST_CHAIN = 16
 """How many references may lead to one another. A server writes two or three; where each of many led
 to the next, to follow them all would take their square."""
@@ -41,9 +47,21 @@ REFERENCE = "#/$defs/"
 """What each reference of a schema begins with."""
 
 
+def printable(text: str) -> str:
+    """A text that does nothing to a terminal but begin lines.
+
+    >>> printable("a\\x1b[31mb\\nc")
+    'a\\\\x1b[31mb\\nc'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def refuse(path: str, reason: str) -> NoReturn:
-    """Refuse a description, for what stands at a path in it."""
-    raise DecodeError(f"the server's description: {reason}", offset=0, path=path)
+    """Refuse a description, for what stands at a path in it; a server chose either's words."""
+    told = printable(f"the server's description: {reason}")
+    raise DecodeError(told, offset=0, path=printable(path))
 
 
 def named(value: Any) -> str:
@@ -82,6 +100,12 @@ def name(value: Any, path: str) -> str:
     return value
 
 
+def fingerprint(value: Any, path: str) -> str:
+    if not isinstance(value, str) or len(value) != FINGERPRINT_DIGITS or set(value) - _HEX:
+        refuse(path, f"a fingerprint of {FINGERPRINT_DIGITS} hexadecimal digits is wanted")
+    return value
+
+
 def flag(value: Any, path: str) -> bool:
     if not isinstance(value, bool):
         refuse(path, f"true or false is wanted, not {named(value)}")
@@ -112,6 +136,13 @@ def array(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         refuse(path, f"an array is wanted, not {named(value)}")
     return value
+
+
+def variants(value: Any, path: str) -> list[Any]:
+    """An array of what has an index each."""
+    if len(array(value, path)) > MOST_VARIANTS:
+        refuse(path, f"there are {len(value)}, and {MOST_VARIANTS} is the most")
+    return array(value, path)
 
 
 def table(value: Any, path: str) -> dict[str, Any]:
@@ -181,13 +212,13 @@ def _check_type(value: Any, path: str, depth: int) -> None:
         refuse(path, f"a type nests more than {DEEPEST_TYPE} levels deep")
     match value:
         case ["struct", fields]:
-            _check_fields(fields, path, depth + 1)
+            _check_fields(fields, path, depth)
         case ["enum", list(names)]:
             for each in names:
                 text(each, path)
         case ["tuple", list(items)]:
             for item in items:
-                _check_type(item, path, depth + 2)
+                _check_type(item, path, depth + 1)
         case ["array", item, length]:
             count(length, path)
             _check_type(item, path, depth + 1)
@@ -195,7 +226,7 @@ def _check_type(value: Any, path: str, depth: int) -> None:
             count(level, path)
         case ["choice", list(cases)]:
             for case in cases:
-                _check_case(case, path, depth + 2)
+                _check_case(case, path, depth + 1)
         case [str(kind), *items] if _BESIDE_ITEMS.get(kind) == len(items):
             for item in items:
                 _check_type(item, path, depth + 1)
@@ -207,7 +238,7 @@ def _check_fields(fields: Any, path: str, depth: int) -> None:
     for field in array(fields, path):
         match field:
             case [str(key), type_]:
-                _check_type(type_, f"{path}.{key}" if path else key, depth + 2)
+                _check_type(type_, f"{path}.{key}" if path else key, depth + 1)
             case _:
                 refuse(path, "a field is a pair of name and type")
 
@@ -217,9 +248,9 @@ def _check_case(case: Any, path: str, depth: int) -> None:
         case [int(), str(), str()]:
             pass
         case [int(), str(), [str(), *_] as type_]:
-            _check_type(type_, path, depth + 1)
+            _check_type(type_, path, depth)
         case [int(), str(), fields]:
-            _check_fields(fields, path, depth + 1)
+            _check_fields(fields, path, depth)
         case _:
             refuse(path, "a variant has an index, a name and fields")
 

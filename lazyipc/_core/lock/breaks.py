@@ -14,6 +14,9 @@ from lazyipc._core.lock.changes import changes_between, index_change, is_read_ri
 from lazyipc._core.lock.pinned import Lock, Pinned
 from lazyipc._core.lock.text import exact
 
+GONE = "gone, or the module that defines it was not imported"
+"""What is told where a lock has what the classes that were imported have not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Break:
@@ -123,7 +126,7 @@ def _gone(was: Pinned, old: Lock, new: Lock) -> str:
     ]
     if alike:
         return f"{was.name}: gone, or renamed to {' or '.join(alike)}, which is new and alike"
-    return f"{was.name}: gone, or the module that defines it was not imported"
+    return f"{was.name}: {GONE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ def _variant_breaks(
     for was in variants:
         name, now, path = was.name, by_name.get(was.name), f"{family}.{was.name}"
         if now is None:
-            changes = [f"{path}: gone, or the module that defines it was not imported"]
+            changes = [f"{path}: {GONE}"]
         else:
             changes = list(changes_between(path, was.structure, now.structure))
         effects = []

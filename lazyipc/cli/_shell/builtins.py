@@ -21,7 +21,9 @@ BUILTINS = {
     "describe": Builtin("[COMMAND]", "What the server tells of its commands, as it is now."),
     "status": Builtin("", "What the server's status page tells, without the host's help."),
     "stats": Builtin("", "The server's counters."),
-    "timeout": Builtin("[SECONDS]", "How long each call may take; without a number: as it is."),
+    "timeout": Builtin(
+        "[SECONDS]", "How long each call may take; own: each command's time; alone: as it is."
+    ),
     "exit": Builtin("", "Leave; so does Ctrl-D."),
     "quit": Builtin("", "Leave."),
 }

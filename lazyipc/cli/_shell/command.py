@@ -16,6 +16,7 @@ import click
 from lazyipc._plain_client import PlainClient
 from lazyipc._target import name_of, path_of
 from lazyipc.cli._app import State, json_option
+from lazyipc.cli._ending import ending_in_order
 from lazyipc.cli._failure import DONE, complain, exit_code, message_of
 from lazyipc.cli._shell.help import hidden_text
 from lazyipc.cli._shell.line import lines_of
@@ -24,19 +25,24 @@ from lazyipc.cli._shell.session import Changed, GivenUp
 from lazyipc.cli._shell.waiting import without_echo
 from lazyipc.cli._shown.output import Output
 from lazyipc.cli._shown.safe import shown
-from lazyipc.cli._words.atoms import timeout_of
+from lazyipc.cli._views.timeout import seconds_of
 from lazyipc.errors import IpcError, ReplyTimeout
 
+TIMEOUT_HELP = "help timeout"
+"""What tells here how long a call may take, and how to say so."""
 LOOK_SECONDS = 0.3
 """How long a server that was restarted is asked for its commands while somebody types."""
 
 
 @click.command()
 @click.argument("name")
-@click.option("--timeout", metavar="SECONDS", help="How long each call may take; inf is for ever.")
+@click.option(
+    "--timeout", metavar="SECONDS", callback=seconds_of,
+    help="How long each call may take; inf is for ever.",
+)  # fmt: skip
 @json_option
 @click.pass_obj
-def shell(state: State, name: str, timeout: str | None) -> int:
+def shell(state: State, name: str, timeout: float | None) -> int:
     """Type commands to a running server at a prompt.
 
     Tab completes commands, fields and values; the line below tells what the command takes. `help`
@@ -49,11 +55,10 @@ def shell(state: State, name: str, timeout: str | None) -> int:
     Lines from a pipe are run one after the other, and each response is a line of JSON. Exits with
     the code of the last line that failed.
     """
-    seconds = None if timeout is None else timeout_of(timeout)
     is_typed = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     with PlainClient(path_of(name)) as client:
         server = Server(client, name, state.out if is_typed else Output(json=True))
-        return _Typed(server, seconds).run() if is_typed else _piped(server, seconds)
+        return _Typed(server, timeout).run() if is_typed else _piped(server, timeout)
 
 
 # Lines from a pipe -------------------------------------------------------------------------------
@@ -73,7 +78,7 @@ def _piped(server: Server, seconds: float | None) -> int:
             _tell(f"line {number}: {error}")
             raise
         except (IpcError, ValueError) as error:
-            _tell(f"line {number}: {shown(message_of(error))}")
+            _tell(f"line {number}: {shown(message_of(error, TIMEOUT_HELP))}")
             code = exit_code(error)
         if session.is_over:
             break
@@ -96,8 +101,9 @@ class _Typed:
 
         self._screen = Output(stream=sys.stdout)
         """Where the user is told things, JSON or not."""
-        # A dumb terminal cannot take back what it shows.
-        is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+        # A dumb terminal cannot take back what it shows; one without a name is taken for dumb, and
+        # so it should be by what draws the prompt.
+        is_dumb = os.environ.setdefault("TERM", "dumb") == "dumb"
         fd = None if is_dumb else self._screen.stream.fileno()
         self._session = server.session(self._notice, seconds, fd)
         self._known = self._session.known
@@ -114,7 +120,7 @@ class _Typed:
     def run(self) -> int:
         """Read lines and run them until the user leaves."""
         try:
-            with without_echo(sys.stdin.fileno()), suppress(EOFError):
+            with ending_in_order(), without_echo(sys.stdin.fileno()), suppress(EOFError):
                 self._greet()
                 self._tell_trouble()
                 line = ""
@@ -157,21 +163,29 @@ class _Typed:
             self._notice(news)
         typed = self._prompt.read(line)
         self._tell_trouble()
-        for each in lines_of(typed):
+        lines = [each for each in lines_of(typed) if each.strip()]
+        for count, line in enumerate(lines, 1):
             try:
-                self._session.run(each)
-            except Changed as error:
-                self._fail(error)
-                return each
+                self._session.run(line)
             except KeyboardInterrupt as error:
                 self._screen.text((str(error) or "given up", "yellow"))
-                return ""
+                again = ""
             except (IpcError, ValueError) as error:
                 self._fail(error)
-                return ""
-            if self._session.is_over:
-                return ""
+                again = line if isinstance(error, Changed) else ""
+            else:
+                if self._session.is_over:
+                    return ""
+                continue
+            self._tell_left(len(lines) - count)
+            return again
         return ""
+
+    def _tell_left(self, count: int) -> None:
+        """Say how many lines of what was pasted stood behind one that went wrong."""
+        if count:
+            were = "line behind it was" if count == 1 else "lines behind it were"
+            self._notice(f"{count:,} {were} not run")
 
     def _look(self) -> str:
         """See whether another process answers by now; what to tell of it."""
@@ -179,10 +193,10 @@ class _Typed:
         return change.text if change else ""
 
     def _notice(self, text: str) -> None:
-        self._screen.text((text, "yellow"))
+        self._screen.text((text, "yellow"), multiline=True)
 
     def _fail(self, error: BaseException) -> None:
-        self._screen.text(("error: ", "bold red"), shown(message_of(error)))
+        self._screen.text(("error: ", "bold red"), shown(message_of(error, TIMEOUT_HELP)))
 
     def _tell_trouble(self) -> None:
         """Say once why no history is kept."""

@@ -6,6 +6,7 @@ that a terminal would act upon is not offered; what is shown beside it has gone 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -24,12 +25,14 @@ from lazyipc.cli._shell.place import (
 )
 from lazyipc.cli._shown.form import brief
 from lazyipc.cli._shown.naming import type_name
-from lazyipc.cli._shown.safe import shown
+from lazyipc.cli._shown.safe import clipped, shown
 from lazyipc.cli._words.given import TEXTS, kind_of
 from lazyipc.cli._words.words import is_number
 
 MOST_CANDIDATES = 1_000
 """How many are offered: a menu of more is no help, and takes time to draw."""
+LONGEST_TOLD = 200
+"""Characters of a doc beside what is offered: a server may have put anything into it."""
 TYPE_WIDTH = 32
 """Characters of a type, and of a default, beside an option; the toolbar tells the whole type."""
 
@@ -109,23 +112,30 @@ def _matching(candidates: Iterable[Candidate], typed: str) -> list[Candidate]:
 def _commands(
     description: Description | None, as_typed: Callable[[str], str] = str
 ) -> Iterator[Candidate]:
-    for command in description.commands if description else ():
-        yield Candidate(as_typed(name_of(command, description)), first_line(command.doc))
+    for command, name in names_of(description):
+        yield Candidate(as_typed(name), first_line(command.doc))
+
+
+def names_of(description: Description | None) -> list[tuple[CommandInfo, str]]:
+    """Each command with its name as people type it: `set-rate`, if that is nobody else's."""
+    commands = description.commands if description else ()
+    names = [command.option_name for command in commands]
+    shared = {name for name, count in Counter(names).items() if count > 1}
+    return [
+        (command, command.name if name in shared else name)
+        for command, name in zip(commands, names, strict=True)
+    ]
 
 
 def name_of(command: CommandInfo, description: Description | None) -> str:
-    """A command's name as people type it: `set-rate`, if that is nobody else's."""
-    alike = [
-        each
-        for each in (description.commands if description else ())
-        if each.option_name == command.option_name
-    ]
-    return command.name if len(alike) > 1 else command.option_name
+    """The same of one command."""
+    found = (name for each, name in names_of(description) if each is command)
+    return next(found, command.option_name)
 
 
 def first_line(text: str) -> str:
     """The first line of a doc, fit for a terminal."""
-    return shown(text.strip().partition("\n")[0])
+    return shown(clipped(text.strip().partition("\n")[0], LONGEST_TOLD))
 
 
 def _builtins() -> Iterator[Candidate]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lazyipc._core.description.reading import CommandInfo, Description, UnknownName
 from lazyipc.cli._shell.builtins import BUILTINS, written
-from lazyipc.cli._shell.completion import first_line, name_of
+from lazyipc.cli._shell.completion import first_line, name_of, names_of
 from lazyipc.cli._shown.output import Output
 from lazyipc.cli._words.words import Option
 
@@ -17,20 +17,31 @@ GRAMMAR = (
     "Values stand in the order of the fields, or behind their names: add 1 2, or add --a 1 --b 2."
 )
 
+LEAVE = frozenset({"exit", "quit"})
+"""The shell's own words that must not be taken for a server's command that ends it."""
 
-def show_help(out: Output, description: Description, name: str | None, option: Option) -> None:
+
+def show_help(
+    out: Output,
+    description: Description,
+    name: str | None,
+    option: Option,
+    *,
+    is_quoted: bool = False,
+) -> None:
     """Show what can be typed, or what one command takes.
 
     Args:
         name: the command, or one of the shell's own words.
         option: what stands between a command's words beside its fields.
+        is_quoted: whether the name is the server's command, though the shell has one like it.
 
     Raises:
         UnknownName: there is nothing of that name.
     """
     if name is None:
         _show_all(out, description)
-    elif name in BUILTINS:
+    elif name in BUILTINS and not is_quoted:
         _show_builtin(out, description, name)
     else:
         show_command(out, description, command_named(description, name), option)
@@ -45,7 +56,7 @@ def command_named(description: Description, name: str) -> CommandInfo:
     try:
         return description.command(name)
     except UnknownName as error:
-        known = [*(name_of(each, description) for each in description.commands), *BUILTINS]
+        known = [*(written(name) for _, name in names_of(description)), *BUILTINS]
         raise UnknownName(error.what, name, known, error.where) from None
 
 
@@ -60,19 +71,18 @@ def show_command(
     from lazyipc.cli._shown.help import command_help  # for help texts only
 
     name = written(name_of(command, description))
-    out.text(command_help(command, description, name, [option], out.width))
+    out.text(command_help(command, description, name, [option], out.width), multiline=True)
 
 
 def hidden_text(description: Description | None) -> str:
     """How commands are called whose names the shell has taken; empty where there are none."""
-    commands = description.commands if description else ()
-    hidden = [each for each in commands if name_of(each, description) in BUILTINS]
-    if not hidden:
-        return ""
-    names = [name_of(each, description) for each in hidden]
-    verb = "is a command" if len(names) == 1 else "are commands"
-    called = ", ".join(map(written, names))
-    return f"{', '.join(names)} {verb} of the server, too: {called}"
+    names = [name for _, name in names_of(description)]
+    told = []
+    for name in names:
+        if name in BUILTINS:
+            does = "leaves the shell" if name in LEAVE else "is of the shell"
+            told.append(f"{name} {does}, {written(name)} is the server's command")
+    return "; ".join(told)
 
 
 def _show_all(out: Output, description: Description) -> None:
@@ -82,7 +92,7 @@ def _show_all(out: Output, description: Description) -> None:
         out.print_json({"commands": commands, "shell": own})
         return
     told: Sequence[tuple[str, str]] = [
-        (written(name_of(each, description)), first_line(each.doc)) for each in description.commands
+        (written(name), first_line(each.doc)) for each, name in names_of(description)
     ]
     out.table(["COMMAND", "WHAT IT DOES"], [((name, "bold"), doc) for name, doc in told])
     out.text()

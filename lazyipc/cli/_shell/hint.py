@@ -13,7 +13,7 @@ from lazyipc.cli._shell.completion import first_line, name_of
 from lazyipc.cli._shell.line import words_of
 from lazyipc.cli._shell.place import Place, Slot, option_slot, place_of
 from lazyipc.cli._shown.form import brief
-from lazyipc.cli._shown.naming import type_name
+from lazyipc.cli._shown.naming import returned_name, type_name
 from lazyipc.cli._shown.safe import shown
 
 Part = tuple[str, str]
@@ -77,7 +77,8 @@ def _signature(
     """`set-rate(lr: f64) -> Progress`, with the field one is at marked and in sight."""
     fields = [_declared(field, description) for field in command.fields]
     at = command.fields.index(slot.field) if slot else -1
-    name, behind = shown(name_of(command, description)), f") -> {_returned(command, description)}"
+    name = shown(name_of(command, description))
+    behind = f") -> {shown(returned_name(command, description.definitions))}"
     first = 0
     while first < at and _length(name, fields[first : at + 1], first) > width:
         first += 1  # what was passed makes room for what is now
@@ -89,16 +90,6 @@ def _signature(
         parts.pop()
     parts.append((behind, ""))
     return _fitting(parts, width)
-
-
-def _returned(command: CommandInfo, description: Description) -> str:
-    schema = command.response
-    if command.returns[0] in ("response", "family") or schema is None:
-        return shown(command.returns_text)
-    # A reply's definition has no name of its own; what it refers to may have one.
-    head = schema.get("$ref", "").rpartition("/")[2]
-    schema = description.definitions.get(head, schema) if head.startswith("reply.") else schema
-    return shown(type_name(schema, description.definitions, command.returns))
 
 
 def _declared(field: FieldInfo, description: Description) -> str:

@@ -65,7 +65,7 @@ def differences(old: Description, new: Description) -> list[str]:
     """How two descriptions differ, a line for each difference."""
     from lazyipc._core.description.compared.comparison import compare  # only after a restart
 
-    return [f"{each.path}: {each.text}" for each in compare(old, new)]
+    return [shown(f"{each.path}: {each.text}") for each in compare(old, new)]
 
 
 class Known:

@@ -7,6 +7,7 @@ is offered and told is made elsewhere, from a line and a description; here it is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from shutil import get_terminal_size
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
@@ -39,6 +40,9 @@ STYLE = Style.from_dict(
 MENU_ROWS = 6
 """Rows kept free below the line for the menu; it takes more where there are more."""
 
+FEWEST_ROWS = 10
+"""Rows of a terminal that has room for them, and for the toolbar."""
+
 
 class Prompt:
     """Reads lines from the terminal.
@@ -66,9 +70,7 @@ class Prompt:
             completer=_Menu(description, look, tell),
             complete_while_typing=True,
             auto_suggest=AutoSuggestFromHistory(),
-            bottom_toolbar=self._toolbar,
             enable_suspend=True,
-            reserve_space_for_menu=MENU_ROWS,
             style=STYLE,
         )
 
@@ -82,7 +84,12 @@ class Prompt:
             KeyboardInterrupt: Ctrl-C.
             EOFError: Ctrl-D.
         """
-        return self._session.prompt(default=default)
+        is_low = get_terminal_size().lines < FEWEST_ROWS
+        return self._session.prompt(
+            default=default,
+            bottom_toolbar=None if is_low else self._toolbar,
+            reserve_space_for_menu=0 if is_low else MENU_ROWS,
+        )
 
     def _toolbar(self) -> StyleAndTextTuples:
         app = get_app()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from time import perf_counter
 from typing import Any, Protocol
 
 from lazyipc._core.description.reading import CommandInfo, Description
-from lazyipc.cli._failure import DONE
+from lazyipc.cli._failure import DONE, FATES
 from lazyipc.cli._shell.builtins import BUILTINS, builtin_of
 from lazyipc.cli._shell.help import command_named, show_command, show_help
 from lazyipc.cli._shell.known import Change, Known
@@ -25,6 +26,8 @@ from lazyipc.cli._words.words import Option
 from lazyipc.cli._words.words import read_words as fields_of
 from lazyipc.errors import SchemaMismatch, Started
 
+OWN = "own"
+"""The `timeout` that leaves each command its own."""
 TIMEOUT = Option("timeout", "SECONDS", "How long to wait for a response; inf is for ever.")
 OPTIONS = {option.name: option for option in (TIMEOUT, Option("help", "", ""))}
 """What may stand between a command's words beside its fields."""
@@ -46,13 +49,6 @@ class Calls(Protocol):
         timeout: float | None,
     ) -> Any:
         """Call a command; its response as JSON has it."""
-
-
-_FATES: dict[Started, str] = {
-    "no": "given up; it was not run and will not be",
-    "unknown": "given up; whether it ran is not known",
-    "yes": "given up; it has begun to run",
-}
 
 
 class Changed(SchemaMismatch):
@@ -117,6 +113,12 @@ class Session:
         if len(texts) > most:
             usage = f"{name} {BUILTINS[name].usage}".rstrip()
             raise BadWord(f"{quoted(texts[most])} is one word too many: {usage}")
+        if name == "help":
+            self.refresh()
+            is_quoted = bool(texts) and not words[1].is_plain
+            word = texts[0] if texts else None
+            show_help(self._out, self._description, word, TIMEOUT, is_quoted=is_quoted)
+            return DONE
         return self._run_builtin(name, texts[0] if texts else None)
 
     def refresh(self) -> Change | None:
@@ -157,7 +159,7 @@ class Session:
             with self._wait():
                 return self._calls.call(self._description, command, fields, timeout)
         except KeyboardInterrupt as error:
-            raise GivenUp(_FATES[self._calls.last_started]) from error
+            raise GivenUp(FATES[self._calls.last_started]) from error
 
     def _show_value(self, value: Any, command: CommandInfo, seconds: float) -> None:
         out = self._out
@@ -170,7 +172,7 @@ class Session:
             text = form(value, command.response, self._description.definitions, width=out.width)
         took = span(seconds)
         between = "\n" if "\n" in text or len(text) + len(took) + 2 > out.width else "  "
-        out.text(text, (between + took, "dim"))
+        out.text(text, (between + took, "dim"), multiline=True)
 
     @property
     def _description(self) -> Description:
@@ -184,9 +186,6 @@ class Session:
         match name:
             case "exit" | "quit":
                 self.is_over = True
-            case "help":
-                self.refresh()
-                show_help(self._out, self._description, word, TIMEOUT)
             case "timeout":
                 self._set_timeout(word)
             case _:
@@ -197,11 +196,13 @@ class Session:
 
     def _set_timeout(self, word: str | None) -> None:
         if word is not None:
-            self.timeout = timeout_of(word)
+            self.timeout = None if word == OWN else timeout_of(word, "timeout")
         if not self._out.is_terminal:
             if word is None:
-                self._out.print_json(self.timeout)
+                # JSON has no number for that.
+                self._out.print_json("inf" if self.timeout == inf else self.timeout)
         elif self.timeout is None:
             self._out.text("each command's own, else 5 s; `timeout 60` is for all")
         else:
-            self._out.text(f"{self.timeout:g} s for each call")
+            told = "for ever" if self.timeout == inf else f"{self.timeout:g} s"
+            self._out.text(f"{told} for each call")

@@ -1,20 +1,19 @@
 """The terminal while a call waits: how long ago a host that is busy polled, and nothing else.
 
-The line is written from a signal of the system's timer, so a call may simply block: no thread, and
-no second way to wait. Knows a terminal and a status page; not what is waited for.
+The line is written from a signal of the system's timer, so a call may simply block. Knows a
+terminal and a status page; not what is waited for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import termios
 from collections.abc import Callable, Iterator
 from time import monotonic_ns
-from types import FrameType
 
 from lazyipc._io.status_page import Status
+from lazyipc.cli._views.ticking import ticking
 
 FIRST_SECONDS = 1.0
 """How long a call is waited for in silence: most are answered before anybody wonders."""
@@ -57,7 +56,7 @@ def waiting(read_status: Callable[[], Status | None], fd: int | None) -> Iterato
     began_ns = monotonic_ns()
     has_shown = False
 
-    def show(number: int, frame: FrameType | None) -> None:
+    def show() -> None:
         nonlocal has_shown
         has_shown = True
         text = words(read_status(), began_ns, monotonic_ns())
@@ -65,20 +64,10 @@ def waiting(read_status: Callable[[], Status | None], fd: int | None) -> Iterato
             columns = os.get_terminal_size(fd).columns
             os.write(fd, (ERASE + text[: max(columns - 1, 0)]).encode())
 
-    is_told = True
-    before = None
     try:
-        before = signal.signal(signal.SIGALRM, show)
-    except ValueError:  # only the main thread is told of signals
-        is_told = False
-    else:
-        signal.setitimer(signal.ITIMER_REAL, FIRST_SECONDS, NEXT_SECONDS)
-    try:
-        yield
+        with ticking(NEXT_SECONDS, show, FIRST_SECONDS):
+            yield
     finally:
-        if is_told:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
         if has_shown:
             with contextlib.suppress(OSError):
                 os.write(fd, ERASE.encode())
@@ -86,16 +75,19 @@ def waiting(read_status: Callable[[], Status | None], fd: int | None) -> Iterato
 
 @contextlib.contextmanager
 def without_echo(fd: int) -> Iterator[None]:
-    """Have a terminal not show what is typed, but for where a prompt does so itself.
+    """Have a terminal only keep what is typed, but for where a prompt reads it.
 
-    What is typed while a call waits stands at the next prompt; shown twice, it would garble that.
+    What is typed while a call waits stands at the next prompt; shown twice, it would garble that,
+    and a terminal that takes whole lines would swallow Ctrl-D.
 
     Args:
         fd: the terminal that is typed on.
     """
     before = termios.tcgetattr(fd)
     quiet = [*before]
-    quiet[3] &= ~termios.ECHO  # the local modes
+    quiet[3] &= ~(termios.ECHO | termios.ICANON)  # the local modes
+    quiet[6] = [*before[6]]
+    quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
     termios.tcsetattr(fd, termios.TCSANOW, quiet)
     try:
         yield

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from lazyipc.cli._failure import message_of
 from lazyipc.cli._shown.safe import safe_json
@@ -25,7 +26,6 @@ from lazyipc.errors import (
     UnexpectedReply,
 )
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
@@ -93,7 +93,8 @@ def show(value: Any, command: CommandInfo, description: Description, out: Output
     else:
         from lazyipc.cli._shown.form import form
 
-        out.text(form(value, command.response, description.definitions, width=out.width))
+        told = form(value, command.response, description.definitions, width=out.width)
+        out.text(told, multiline=True)
 
 
 def binary_stdout() -> BinaryIO:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 from lazyipc.cli._shown.safe import shown
 
-TYPE_CHECKING = False  # a call from a shell is too short to import `typing`
 if TYPE_CHECKING:
     from typing import Any
 
@@ -204,7 +204,10 @@ def _time_text(seconds: int, nanos: int) -> str:
 
 
 def _json(value: Any) -> str:
-    return shown(json.dumps(value, ensure_ascii=False))
+    try:
+        return shown(json.dumps(value, ensure_ascii=False))
+    except RecursionError:  # deeper than Python can follow
+        return "…"
 
 
 def _quoted(text: str) -> str:

@@ -1,20 +1,23 @@
 """Help and usage texts of commands, as click writes those of its own.
 
-Knows descriptions and text; no servers, no words. What comes of a server is made safe where it is
-printed.
+Knows descriptions and text; no servers. What comes of a server is made safe, and no longer than
+anybody reads, before it is broken into lines.
 """
 
 from __future__ import annotations
 
-from lazyipc.cli._words.given import SEQUENCES, kind_of, unwrapped
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
+from lazyipc._core.nearest import folded
+from lazyipc.cli._shown.safe import clipped, shown
+from lazyipc.cli._words.given import SEQUENCES, kind_of, unwrapped
+from lazyipc.cli._words.words import Option
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
     from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo
-    from lazyipc.cli._words.words import Option
 
 WIDEST = 100
 """Columns of a help text: longer lines are hard to read."""
@@ -23,7 +26,16 @@ WIDEST_TERM = 34
 """Columns of an option; what is longer has its text below."""
 LONGEST_TYPE = 40
 
+MOST_PARTS = 3
+"""How many examples of options that give a part are shown."""
+
+LONGEST_DOC = 10_000
+"""Characters of one text that are shown: a server may have put anything into it."""
+LONGEST_LINE = 500
+"""The same of what stands in a table."""
+
 HELP = ("-h, --help", "Show this message and exit.")
+FIELDS = Option("json", "OBJECT", "All fields at once, as a JSON object.")
 
 
 def usage_of(command: CommandInfo, program: str) -> str:
@@ -46,13 +58,18 @@ def command_help(
 ) -> str:
     """The help text of one command."""
     told = [usage_of(command, program), *_paragraphs(command.doc, width)]
-    told.append(_wrapped(f"Returns {_returns(command, description)}.", "  ", width))
+    told.append(wrapped(f"Returns {_returns(command, description)}.", "  ", width))
     if command.request is None:
-        told.append(_wrapped(f"It has no JSON form: {command.json}", "  ", width))
+        told.append(wrapped(f"It has no JSON form: {command.json}", "  ", width))
     fields = [(_field_term(field), _field_text(field, description)) for field in command.fields]
     told += _section("Fields", fields, width)
-    of_all = ("--json OBJECT", "All fields at once, as a JSON object.")
-    own = [of_all, *map(_option_row, options), HELP]
+    parts = [part for field in command.fields if (part := _part_of(field))][:MOST_PARTS]
+    if parts:
+        text = f"A part of a field may be given by an option of its own: {', '.join(parts)}."
+        told.append(wrapped(text, "  ", width))
+    taken = {folded(field.name) for field in command.fields}
+    own = [_option_row(option) for option in (FIELDS, *options) if option.name not in taken]
+    own.append(HELP if "help" not in taken else ("-h", HELP[1]))
     told += _section("Options", own, width)
     return "\n\n".join(told)
 
@@ -85,7 +102,7 @@ def program_help(usage: str, text: str, options: Iterable[Option], width: int) -
 
 def first_line(doc: str) -> str:
     """The first line of a doc."""
-    return doc.strip().partition("\n")[0].strip()
+    return clipped(doc.strip().partition("\n")[0].strip(), LONGEST_LINE)
 
 
 def _returns(command: CommandInfo, description: Description) -> str:
@@ -96,7 +113,9 @@ def _returns(command: CommandInfo, description: Description) -> str:
     match command.returns:
         case ["response", name, fields]:
             return _variant(name, fields)
-    return command.returns_text
+    from lazyipc.cli._shown.naming import returned_name  # for help texts only
+
+    return returned_name(command, description.definitions)
 
 
 def _variant(name: str, fields: Iterable[Sequence[Any]]) -> str:
@@ -120,6 +139,21 @@ def _field_term(field: FieldInfo) -> str:
     return f"--{name} {type_text}"
 
 
+def _part_of(field: FieldInfo) -> str:
+    """An option that gives a part of a field; empty where it has none."""
+    match unwrapped(field.wire):
+        case ["struct", [[str(name), _], *_]]:
+            return f"--{field.option_name}.{name} VALUE"
+        case ["map", "str" | "path", _]:
+            return f"--{field.option_name}.KEY VALUE"
+        case ["choice", cases]:
+            for _, case, inner in cases:
+                match inner:
+                    case [[str(name), _], *_]:
+                        return f"--{field.option_name}.{case}.{name} VALUE"
+    return ""
+
+
 def _field_text(field: FieldInfo, description: Description) -> str:
     notes = [*field.constraints]
     if field.is_required:
@@ -140,11 +174,11 @@ def _section(title: str, rows: Sequence[tuple[str, str]], width: int) -> list[st
     fitting = [len(term) for term, _ in rows if len(term) <= WIDEST_TERM]
     first = max(fitting, default=0) + 2
     lines = [f"{title}:"]
-    for term, text in rows:
+    for term, text in ((shown(term), text) for term, text in rows):
         if not text:
             lines.append(f"  {term}")
             continue
-        below = _wrapped(text, " " * (first + 2), width)
+        below = wrapped(text, " " * (first + 2), width)
         if len(term) + 2 <= first:
             below = f"  {term.ljust(first)}{below[first + 2 :]}"
         else:
@@ -154,15 +188,21 @@ def _section(title: str, rows: Sequence[tuple[str, str]], width: int) -> list[st
 
 
 def _paragraphs(doc: str, width: int) -> list[str]:
-    return [_wrapped(text, "  ", width) for text in doc.strip().split("\n\n") if text.strip()]
+    return [wrapped(text, "  ", width) for text in paragraphs(doc)]
 
 
-def _wrapped(text: str, indent: str, width: int) -> str:
+def paragraphs(doc: str) -> list[str]:
+    """The paragraphs of a doc."""
+    return [text for text in clipped(doc.strip(), LONGEST_DOC).split("\n\n") if text.strip()]
+
+
+def wrapped(text: str, indent: str, width: int) -> str:
+    """A paragraph, safe, in lines of a width that is good to read."""
     from textwrap import fill  # for help texts only
 
     columns = max(min(width, WIDEST), len(indent) + NARROWEST)
     return fill(
-        " ".join(text.split()),
+        shown(" ".join(clipped(text, LONGEST_DOC).split())),
         columns,
         initial_indent=indent,
         subsequent_indent=indent,

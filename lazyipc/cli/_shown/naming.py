@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lazyipc._core.description.soundness import REFERENCE
 from lazyipc._core.schema import text_of
+
+if TYPE_CHECKING:
+    from lazyipc._core.description.reading import CommandInfo
 
 MOST_CLASSES = 100
 """How many classes of one command are told of."""
@@ -48,6 +51,17 @@ def type_name(schema: dict[str, Any], definitions: dict[str, Any], wire: Any = N
         value = type_name(schema["additionalProperties"], definitions)
         return f"map[{type_name(names, definitions)}, {value}]"
     return text_of(known) if known is not None else str(schema.get("type", "any"))
+
+
+def returned_name(command: CommandInfo, definitions: dict[str, Any]) -> str:
+    """What a command returns: the response or the family by its name, or the type of a value."""
+    schema = command.response
+    if command.returns[0] in ("response", "family") or schema is None:
+        return command.returns_text
+    # A reply's definition has no name of its own; what it refers to may have one.
+    head = _key(schema)
+    schema = definitions.get(head, schema) if head.startswith("reply.") else schema
+    return type_name(schema, definitions, command.returns)
 
 
 def _array_name(schema: dict[str, Any], item: str, wire: Any) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json as json_
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from lazyipc.cli._shown.safe import safe_json, shown
 
-TYPE_CHECKING = False  # a call from a shell is too short to import `typing`
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, TextIO
@@ -27,6 +27,22 @@ _SGR = {
     "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36",
 }  # fmt: skip
 """The words of a style, and what a terminal calls them."""
+
+
+FEWEST_COLUMNS = 20
+"""What is shown in fewer could not be read; a terminal breaks these lines itself."""
+
+
+def _columns() -> int:
+    """What COLUMNS says; 0 where that is no number of columns."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 6 else 0
+
+
+def _written(value: Any, *, is_spread: bool) -> str:
+    """A value as JSON, on one line or spread over several."""
+    indent, separators = (2, None) if is_spread else (None, (",", ":"))
+    return safe_json(json_.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
 
 
 class Output:
@@ -66,37 +82,40 @@ class Output:
     @property
     def width(self) -> int:
         """How many columns a line has."""
-        columns = os.environ.get("COLUMNS", "")
-        if columns.isdecimal() and int(columns):
-            return int(columns)
         try:
-            return os.get_terminal_size(self.stream.fileno()).columns or 80
+            columns = _columns() or os.get_terminal_size(self.stream.fileno()).columns or 80
         except (OSError, ValueError, AttributeError):  # no terminal, or no file
             return 80
+        return max(columns, FEWEST_COLUMNS)
 
-    def print_json(self, value: Any) -> None:
-        """Print a value as JSON: one line, but spread over several where people look at it."""
-        indent = 2 if self.stream.isatty() else None
-        separators = None if indent else (",", ":")
-        self._write(
-            safe_json(json_.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
-            + "\n"
-        )
+    def print_json(self, value: Any, *, is_line: bool = False) -> None:
+        """Print a value as JSON: one line, but spread over several where people look at it.
 
-    def text(self, *parts: Part) -> None:
+        Args:
+            is_line: one line for people, too: it is one of many values.
+        """
+        try:
+            text = _written(value, is_spread=self.stream.isatty() and not is_line)
+        except RecursionError:  # in one line it may be deeper
+            text = _written(value, is_spread=False)
+        self._write(text + "\n")
+
+    def text(self, *parts: Part, multiline: bool = False) -> None:
         """Print one line, made of parts: text, or text and its style.
 
-        A line feed in it stays one.
+        Args:
+            multiline: whether line feeds stay, of text that is ours or is shown as a whole; a
+                name with one in it would forge lines.
 
         >>> Output().text("alive", (" 2 ms ago", "dim"))
         alive 2 ms ago
         """
-        self._write("".join(map(self._styled, parts)) + "\n")
+        self._write("".join(self._styled(part, multiline) for part in parts) + "\n")
 
-    def _styled(self, part: Part) -> str:
+    def _styled(self, part: Part, multiline: bool) -> str:
         if isinstance(part, str):
-            return shown(part, multiline=True)
-        text, style = shown(part[0], multiline=True), part[1]
+            return shown(part, multiline=multiline)
+        text, style = shown(part[0], multiline=multiline), part[1]
         if not (self.has_colours and style and text):
             return text
         return f"\x1b[{';'.join(_SGR[word] for word in style.split())}m{text}\x1b[0m"
@@ -120,13 +139,16 @@ class Output:
         if self._console is None:
             from rich.console import Console
 
+            # Rich would read the size for itself, and fail of what is no number.
+            own = ("COLUMNS", "LINES")
             self._console = Console(
+                _environ={k: v for k, v in os.environ.items() if k not in own},
                 file=self.stream,
                 force_terminal=self.is_terminal,
                 color_system="auto" if self.has_colours else None,
                 no_color=not self.has_colours,
                 # A terminal that can say how wide it is may be made another width meanwhile.
-                width=None if self.can_move else self.width,
+                width=None if self.can_move and not _columns() else self.width,
                 markup=False,
                 emoji=False,
                 highlight=False,

@@ -38,6 +38,18 @@ def shown(text: object, *, multiline: bool = False) -> str:
     )
 
 
+def clipped(text: str, most: int) -> str:
+    """Text of which no more than so many characters are shown, and how many are not.
+
+    >>> clipped("abc", 3), clipped("abcd", 3)
+    ('abc', 'abc… (1 character more)')
+    """
+    left = len(text) - most
+    if left <= 0:
+        return text
+    return f"{text[:most]}… ({left:,} character{'s' * (left > 1)} more)"
+
+
 def escape(character: str) -> str:
     """One character as an escape that Python reads back.
 

@@ -92,11 +92,12 @@ def _number(schema: dict[str, Any], wanted: float) -> float:
     return step if "multipleOf" in schema and low <= step <= high else found
 
 
-def call_line(command: CommandInfo, description: Description, name: str) -> str:
-    """How `lazyipc call` sends it."""
-    words = ["lazyipc", "call", name, command.option_name]
+def call_line(command: CommandInfo, description: Description, name: str, program: str = "") -> str:
+    """How `lazyipc call` sends it, or an application's own program."""
+    words = [program] if program else ["lazyipc", "call", name]
+    words.append(command.option_name)
     if command.request is None:
-        words[2:2] = ["--wire", "framed"]
+        words[2:2] = [] if program else ["--wire", "framed"]
         return shlex.join(words) + " …" * any(field.is_required for field in command.fields)
     values = fields_of(command, description.definitions)
     for field in command.fields:

@@ -76,4 +76,4 @@ def _is_number(part: Part) -> bool:
 def styled(part: Part) -> Text:
     """A part as rich's text: safe, and without markup."""
     text, style = (part, "") if isinstance(part, str) else part
-    return Text(shown(text, multiline=True), style=style)
+    return Text(shown(text), style=style)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lazyipc._core.description.reading import UnknownName
 from lazyipc._core.description.requirements import requirements_of
 from lazyipc._plain_client import PlainClient
 from lazyipc._target import path_of
 from lazyipc.cli._app import json_option
 from lazyipc.cli._shown import sample
 from lazyipc.cli._shown.form import brief, resolved
-from lazyipc.cli._shown.help import first_line
-from lazyipc.cli._shown.naming import classes_in, definitions_in, type_name
+from lazyipc.cli._shown.help import LONGEST_LINE, first_line, paragraphs, wrapped
+from lazyipc.cli._shown.naming import classes_in, definitions_in, returned_name, type_name
+from lazyipc.cli._shown.safe import clipped
 from lazyipc.cli._shown.span import many, span
 from lazyipc.cli._views.timeout import timeout_option
 
@@ -40,13 +41,16 @@ def describe(state: State, name: str, command: str | None, timeout: float | None
     """
     with PlainClient(path_of(name), timeout=timeout) as client:
         description = client.describe()
-    found = None if command is None else description.command(command)
+    try:
+        found = None if command is None else description.command(command)
+    except UnknownName as unknown:
+        raise click.UsageError(str(unknown)) from unknown
     if not state.out.is_terminal:
         state.out.print_json(description.document if found is None else part_of(description, found))
     elif found is None:
         show_set(state.out, description)
     else:
-        show_command(state.out, description, found, name)
+        show_command(state.out, description, found, name, state.program)
 
 
 def part_of(description: Description, command: CommandInfo) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def _row(description: Description, command: CommandInfo) -> list[Part]:
     return [
         (command.option_name, "bold cyan"),
         fields,
-        _returned(command, description),
+        returned_name(command, description.definitions),
         first_line(command.doc),
     ]
 
@@ -103,34 +107,33 @@ def _default(field: FieldInfo, description: Description) -> str:
     return brief(field.default, field.schema, description.definitions)
 
 
-def _returned(command: CommandInfo, description: Description) -> str:
-    if command.returns[0] in ("response", "family") or command.response is None:
-        return command.returns_text
-    return type_name(_without_head(command.response, description), description.definitions)
-
-
-def _without_head(schema: dict[str, Any], description: Description) -> dict[str, Any]:
-    """What a reply's definition holds, which has no name of its own."""
-    key = schema.get("$ref", "").rpartition("/")[2]
-    return description.definitions[key] if key.startswith("reply.") else schema
+def _default_cell(field: FieldInfo, description: Description) -> Part:
+    if field.is_required:
+        return ("required", "yellow")
+    # The server makes it anew each time, so what it is cannot be told.
+    return _default(field, description) if field.has_default else "optional"
 
 
 def _show_doc(out: Output, doc: str, indent: str = "") -> None:
-    width = max(min(out.width, 100), 30)
-    for number, paragraph in enumerate(doc.split("\n\n")):
-        if paragraph.strip():
-            if number:
-                out.text()
-            lines = textwrap.wrap(paragraph, width, initial_indent=indent, subsequent_indent=indent)
-            out.text("\n".join(lines))
+    for number, paragraph in enumerate(paragraphs(doc)):
+        if number:
+            out.text()
+        out.text(wrapped(paragraph, indent, out.width), multiline=True)
 
 
 # One command --------------------------------------------------------------------------------------
 
 
-def show_command(out: Output, description: Description, command: CommandInfo, name: str) -> None:
-    """A page on one command."""
-    returned = _returned(command, description)
+def show_command(
+    out: Output, description: Description, command: CommandInfo, name: str, program: str = ""
+) -> None:
+    """A page on one command.
+
+    Args:
+        name: what its server was called.
+        program: the application's own program that calls it; empty for `lazyipc`.
+    """
+    returned = returned_name(command, description.definitions)
     out.text((command.option_name, "bold cyan"), f"  ({command.name} in JSON) returns {returned}")
     _show_doc(out, command.doc, "  ")
     facts = [f"fingerprint {command.fingerprint}"]
@@ -146,7 +149,7 @@ def show_command(out: Output, description: Description, command: CommandInfo, na
     _show_classes(out, description, command)
     out.text()
     out.text(("Example", "bold"))
-    out.text(f"  {sample.call_line(command, description, name)}")
+    out.text(f"  {sample.call_line(command, description, name, program)}")
     if command.request is None:
         out.text(f"  It has no JSON form: {command.json}")
     elif "JSON" in description.server.wires:
@@ -161,9 +164,9 @@ def _show_fields(out: Output, description: Description, fields: tuple[FieldInfo,
             (field.name, "bold"),
             _type(field, description),
             "varies" if field.size_bytes is None else f"{field.size_bytes:,}",
-            ("required", "yellow") if field.is_required else _default(field, description),
+            _default_cell(field, description),
             ", ".join(field.constraints),
-            " ".join(field.doc.split()),
+            clipped(" ".join(field.doc.split()), LONGEST_LINE),
         ]
         for field in fields
     ]
@@ -211,6 +214,7 @@ def _show_classes(out: Output, description: Description, command: CommandInfo) -
     """The classes that stand in its fields and reply, but for the command and its responses."""
     definitions = description.definitions
     schemas: list[Any] = [field.schema for field in command.fields]
+    given = [*classes_in(schemas, definitions)]
     if command.returns[0] in ("response", "family"):
         schemas += _variant_schemas(description, command).values()
     else:
@@ -225,7 +229,7 @@ def _show_classes(out: Output, description: Description, command: CommandInfo) -
             names = _variant_names(found["oneOf"])
             out.text(f"  {many(len(names), 'variant')}: {', '.join(names)}")
         else:
-            _show_properties(out, found, definitions)
+            _show_properties(out, found, definitions, is_given=found in given)
 
 
 def _variant_names(branches: list[Any]) -> list[str]:
@@ -235,19 +239,24 @@ def _variant_names(branches: list[Any]) -> list[str]:
     return [*names]
 
 
-def _show_properties(out: Output, found: dict[str, Any], definitions: dict[str, Any]) -> None:
+def _show_properties(
+    out: Output, found: dict[str, Any], definitions: dict[str, Any], *, is_given: bool
+) -> None:
+    """The fields of a class; of one that stands in a reply only, no field may be left out."""
     rows: list[list[Part]] = []
     for name, schema in found.get("properties", {}).items():
         whole = resolved(schema, definitions)
         is_required = name in found.get("required", ())
-        default = brief(schema["default"], schema, definitions) if "default" in schema else "…"
+        default = (
+            brief(schema["default"], schema, definitions) if "default" in schema else "optional"
+        )
         rows.append(
             [
                 (name, "bold"),
                 type_name(schema, definitions),
-                ("required", "yellow") if is_required else default,
+                "" if not is_given else ("required", "yellow") if is_required else default,
                 ", ".join(requirements_of(whole, whole.get("wire"))),
-                " ".join(schema.get("description", "").split()),
+                clipped(" ".join(schema.get("description", "").split()), LONGEST_LINE),
             ]
         )
     if rows:

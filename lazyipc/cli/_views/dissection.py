@@ -24,7 +24,14 @@ from lazyipc._core.record import Value
 from lazyipc.errors import DecodeError, IpcError, MessageTooLarge
 
 FINGERPRINT_BYTES = 8
+REQUEST_HEAD_BYTES = 32
+"""The fingerprint of a request and its three times."""
+MOST_PLAIN_BYTES = 40
+"""How much is shown of what is of no known type."""
 NO_DEADLINE = 2**64 - 1
+
+KINDS = {kind.value: kind.name.lower() for kind in Kind}
+"""The kinds of frames by their numbers."""
 
 Known = Mapping[bytes, tuple[str, Codec[Any]]]
 """Names and codecs of commands and responses, by their fingerprints."""
@@ -48,14 +55,13 @@ class Part(Value):
     error: IpcError | None = None
 
 
-def value_part(data: bytes, codec: Codec[Any], title: str = "", start: int = 0) -> Part:
+def value_part(held: bytes, codec: Codec[Any], title: str = "", start: int = 0) -> Part:
     """The parts of one value, as far as its bytes are in order.
 
     Args:
-        data: all bytes.
-        start: where the value begins; it takes all that follow.
+        held: its bytes.
+        start: where they begin among all bytes.
     """
-    held = data[start:]
     error: IpcError | None = None
     try:
         if len(held) > DEFAULT_MESSAGE_BYTES:
@@ -92,8 +98,7 @@ def begins_a_frame(data: bytes) -> bool:
     >>> begins_a_frame(bytes.fromhex("ff4c0101")), begins_a_frame(bytes.fromhex("ff4c0200"))
     (True, False)
     """
-    kinds = {kind.value for kind in Kind}
-    return data[:3] == MAGIC + bytes([VERSION]) and len(data) > 3 and data[3] in kinds
+    return data[:3] == MAGIC + bytes([VERSION]) and len(data) > 3 and data[3] in KINDS
 
 
 def known_of(catalog: Catalog) -> dict[bytes, tuple[str, Codec[Any]]]:
@@ -127,7 +132,7 @@ def frame_parts(data: bytes, known: Known) -> Iterator[Part]:
             yield Part("no whole frame", start, rest, (), DecodeError(reason, offset=start))
             return
         magic, version, number, size, call = HEADER.unpack_from(data, start)
-        kind = Kind(number).name.lower() if number in {k.value for k in Kind} else "unknown"
+        kind = KINDS.get(number, "unknown")
         head = (
             Row(start, 2, "magic", "", magic.hex(" ")),
             Row(start + 2, 1, "version", "u8", str(version)),
@@ -146,36 +151,41 @@ def frame_parts(data: bytes, known: Known) -> Iterator[Part]:
             reason = f"the payload has {size} bytes, and here are {len(data) - begin}"
             yield Part(title, start, rest, head, DecodeError(reason, offset=len(data)))
             return
-        name, rows, payload_error = _payload(data[:end], begin, number, known)
+        name, rows, payload_error = _payload(data[begin:end], begin, number, known)
         title = f"{kind} {name}, call {call}" if name else title
         yield Part(title, start, end - start, (*head, *rows), payload_error)
         start = end
 
 
 def _payload(
-    data: bytes, begin: int, kind: int, known: Known
+    payload: bytes, begin: int, kind: int, known: Known
 ) -> tuple[str, tuple[Row, ...], IpcError | None]:
-    """What a payload is of, its parts, and why it is refused; it ends where the data does."""
-    size = len(data) - begin
-    if kind == Kind.REQUEST and size >= 32:
-        return _request(data, begin, known)
-    if kind == Kind.RESPONSE and size >= FINGERPRINT_BYTES:
-        return _fingerprinted(data, begin, begin + FINGERPRINT_BYTES, known, ())
+    """What a payload is of, its parts, and why it is refused.
+
+    Args:
+        begin: where it begins among all bytes.
+    """
+    if kind == Kind.REQUEST and len(payload) >= REQUEST_HEAD_BYTES:
+        return _request(payload, begin, known)
+    if kind == Kind.RESPONSE and len(payload) >= FINGERPRINT_BYTES:
+        return _fingerprinted(payload, begin, FINGERPRINT_BYTES, known, ())
     if kind == Kind.ERROR:
-        return _error(data, begin)
-    if not size:
+        return _error(payload, begin)
+    if not payload:
         return "", (), None
-    return "", (_plain(data, begin, "payload"),), None
+    return "", (_plain(payload, begin),), None
 
 
-def _request(data: bytes, begin: int, known: Known) -> tuple[str, tuple[Row, ...], IpcError | None]:
-    clock, deadline, left = (data[begin + at : begin + at + 8] for at in (8, 16, 24))
+def _request(
+    payload: bytes, begin: int, known: Known
+) -> tuple[str, tuple[Row, ...], IpcError | None]:
+    clock, deadline, left = (payload[at : at + 8] for at in (8, 16, 24))
     times = (
         Row(begin + 8, 8, "clock", "", clock.hex() if any(clock) else "unknown"),
         Row(begin + 16, 8, "deadline", "u64", _time(deadline)),
         Row(begin + 24, 8, "left", "u64", _time(left)),
     )
-    return _fingerprinted(data, begin, begin + 32, known, times)
+    return _fingerprinted(payload, begin, REQUEST_HEAD_BYTES, known, times)
 
 
 def _time(data: bytes) -> str:
@@ -184,24 +194,25 @@ def _time(data: bytes) -> str:
 
 
 def _fingerprinted(
-    data: bytes, begin: int, fields: int, known: Known, between: tuple[Row, ...]
+    payload: bytes, begin: int, head_bytes: int, known: Known, between: tuple[Row, ...]
 ) -> tuple[str, tuple[Row, ...], IpcError | None]:
-    fingerprint = data[begin : begin + FINGERPRINT_BYTES]
+    fingerprint, fields = payload[:FINGERPRINT_BYTES], payload[head_bytes:]
     name, codec = known.get(fingerprint, ("", None))
     told = f"{fingerprint.hex()}, {name or 'none that is known'}"
     head = (Row(begin, FINGERPRINT_BYTES, "fingerprint", "", told), *between)
     if codec is None:
-        rest = (_plain(data, fields, "payload"),) if fields < len(data) else ()
+        rest = (_plain(fields, begin + head_bytes),) if fields else ()
         return "", (*head, *rest), None
-    part = value_part(data, codec, start=fields)
+    part = value_part(fields, codec, start=begin + head_bytes)
     return name, (*head, *part.rows), part.error
 
 
-def _error(data: bytes, begin: int) -> tuple[str, tuple[Row, ...], IpcError | None]:
+def _error(payload: bytes, begin: int) -> tuple[str, tuple[Row, ...], IpcError | None]:
     try:
-        code, kind, message, detail = read_failure(data, begin, len(data))
+        code, kind, message, detail = read_failure(payload, 0, len(payload))
     except DecodeError as error:
-        return "", (_plain(data, begin, "payload"),), error
+        moved = DecodeError(error.reason, offset=error.offset + begin, path=error.path)
+        return "", (_plain(payload, begin),), moved
     at, rows = begin, []
     for path, value in (("code", code), ("kind", kind), ("message", message), ("detail", detail)):
         size = 4 if isinstance(value, int) else 8 + len(value.encode())
@@ -210,6 +221,6 @@ def _error(data: bytes, begin: int) -> tuple[str, tuple[Row, ...], IpcError | No
     return kind, tuple(rows), None
 
 
-def _plain(data: bytes, start: int, path: str) -> Row:
-    text = data[start : start + 40]
-    return Row(start, len(data) - start, path, "", repr(text)[1:] + " …" * (len(data) - start > 40))
+def _plain(data: bytes, start: int) -> Row:
+    text = repr(data[:MOST_PLAIN_BYTES])[1:] + " …" * (len(data) > MOST_PLAIN_BYTES)
+    return Row(start, len(data), "payload", "", text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from string import hexdigits
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,18 +18,19 @@ from lazyipc.cli._views.dissection import (
     known_of,
     value_part,
 )
+from lazyipc.cli._views.file import file_bytes
 from lazyipc.cli._views.timeout import timeout_option
 from lazyipc.cli._words.types import BadType, type_of
 from lazyipc.errors import SchemaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lazyipc._core.catalog import Catalog
     from lazyipc._core.codec import Codec
     from lazyipc.cli._app import State
     from lazyipc.cli._shown.output import Output
 
-MOST_BYTES = 64 * 2**20
-"""How long a file may be: four of the longest messages."""
 MOST_HEX_BYTES = 8
 """How many bytes of a part are shown."""
 
@@ -58,19 +59,23 @@ def explain(
     """
     data = read_bytes(file, is_hex)
     catalog, codec = _of_server(name, type, timeout) if name else _of_words(type)
+    parts: Iterable[Part]
     if begins_a_frame(data):
-        parts = [*frame_parts(data, known_of(catalog) if catalog else {})]
+        parts = frame_parts(data, known_of(catalog) if catalog else {})
     elif codec is not None:
         parts = [value_part(data, codec, type or "")]
     else:
         raise click.UsageError("these bytes are no frames, so they need a TYPE")
-    if state.out.is_terminal:
-        for part in parts:
-            show(state.out, part, data)
-    else:
-        told = [as_json(part, data) for part in parts]
-        state.out.print_json({"size_bytes": len(data), "parts": told})
-    return MISUSED if any(part.error for part in parts) else 0
+    out, told, is_refused = state.out, [], False
+    for part in parts:
+        is_refused = is_refused or part.error is not None
+        if out.is_terminal:
+            show(out, part, data)
+        else:
+            told.append(as_json(part, data))
+    if not out.is_terminal:
+        out.print_json({"size_bytes": len(data), "parts": told})
+    return MISUSED if is_refused else 0
 
 
 def read_bytes(file: str, is_hex: bool) -> bytes:
@@ -79,24 +84,21 @@ def read_bytes(file: str, is_hex: bool) -> bytes:
     Raises:
         ValueError: it cannot be read, is too long, or holds no hex.
     """
-    if file == "-" and sys.stdin is None:
-        raise ValueError("there is no stdin to read")
-    try:
-        if file == "-":
-            data = sys.stdin.buffer.read(MOST_BYTES + 1)
-        else:
-            with open(file, "rb") as opened:
-                data = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"{file}: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"{file}: more than {MOST_BYTES} bytes")
+    data = file_bytes(file)
     if not is_hex:
         return data
+    text = data.decode("ascii", "replace")
     try:
-        return bytes.fromhex(data.decode("ascii"))
+        return bytes.fromhex(text)
     except ValueError as error:
-        raise ValueError(f"{file}: no hex: {error}") from error
+        raise ValueError(f"{file}: no hex: {_why_no_hex(text)}") from error
+
+
+def _why_no_hex(text: str) -> str:
+    for place, character in enumerate(text, 1):
+        if character not in hexdigits and not character.isspace():
+            return f"{character!r} at character {place:,}"
+    return "two digits make a byte, and one stands alone"
 
 
 # What the bytes are -------------------------------------------------------------------------------
@@ -106,7 +108,10 @@ def _of_words(words: str | None) -> tuple[Catalog | None, Codec[Any] | None]:
     """A command set, if the words name one or a command of it, and the codec of their type."""
     if words is None:
         return None, None
-    found = type_of(words)
+    try:
+        found = type_of(words)
+    except BadType as error:
+        raise click.UsageError(str(error)) from error
     try:
         return _catalog_of(found), codec_of(found)
     except SchemaError as error:
@@ -145,7 +150,8 @@ def _of_server(
         command = description.command(words).name
     except UnknownName as unknown:
         known = [*classes.commands, *classes.types]
-        raise UnknownName("type", words, known, description.server.name) from unknown
+        told = UnknownName("type", words, known, description.server.name)
+        raise click.UsageError(str(told)) from unknown
     return classes.catalog, codec_of(classes.commands[command])
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lazyipc._io.runtime_dir import runtime_folders
+from lazyipc._io.runtime_dir import possible_folders, runtime_folders
 from lazyipc._running import running
 from lazyipc.cli._app import json_option
 from lazyipc.cli._shown.span import ago, span
@@ -47,8 +47,10 @@ def ls(state: State) -> None:
         state.out.table(headings, [_row(one) for one in found])
     else:
         state.out.text("No server of yours is running.")
-        where = ", ".join(looked_in) or "no folder: there is none for sockets yet"
-        state.out.text(f"Looked in {where}; a server elsewhere is asked by its path.")
+        where = f"Looked in {', '.join(looked_in)}"
+        if not looked_in:
+            where = f"There is no {' or '.join(possible_folders())} yet"
+        state.out.text(f"{where}; a server elsewhere is asked by its path.")
 
 
 def _row(one: Running) -> list[Part]:

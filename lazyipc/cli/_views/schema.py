@@ -19,15 +19,13 @@ from lazyipc.cli._app import json_option
 from lazyipc.cli._failure import MISMATCHED
 from lazyipc.cli._shown.safe import safe_json
 from lazyipc.cli._shown.span import many
+from lazyipc.cli._views.file import file_bytes
 from lazyipc.cli._views.timeout import timeout_option
 from lazyipc.errors import DecodeError
 
 if TYPE_CHECKING:
     from lazyipc.cli._app import State
     from lazyipc.cli._shown.output import Output
-
-MOST_BYTES = 64 * 2**20
-"""How long a file may be; a server's answer is at most a quarter of it."""
 
 COUNTED = frozenset({"framed", "json"})
 """The wires whose clients count for the exit code: a server must be told to take BARE."""
@@ -52,12 +50,13 @@ def schema(
 ) -> int:
     """Write a server's description, or compare it with an older one.
 
-    It is written for version control: indented, its keys sorted, and without what differs from one
-    run to the next or from one release to the next with the same commands (of "server" only "wires"
-    is left). `lazyipc describe --json` has the rest.
+    It is written for version control: indented, and without what differs from one run to the next
+    or from one release to the next with the same commands (of "server" only "wires" is left).
+    `lazyipc describe --json` has the rest.
 
     With --diff it tells what breaks clients that know FILE when they meet the server as it is now,
-    and why; the exit code is 5 if clients of FRAMED or JSON break. JSON: an object of is_breaking
+    and why; the exit code is 5 if clients of FRAMED or JSON break. FILE may be -: for --diff that
+    is stdin. JSON: an object of is_breaking
     (as the exit code has it) and differences, a list of objects of path, text, breaks (of framed,
     json, bare) and why.
     """
@@ -70,7 +69,7 @@ def schema(
         return _show(state.out, compare(old, description))
     text = text_of(description)
     if output is None or output == "-":
-        state.out.text(text.rstrip("\n"))
+        state.out.text(text.rstrip("\n"), multiline=True)
     else:
         replace_file(output, text)
     return 0
@@ -82,28 +81,24 @@ def schema(
 def text_of(description: Description) -> str:
     """A description as it stands in version control."""
     kept = {**description.without_server(), "server": {"wires": [*description.server.wires]}}
-    return safe_json(json.dumps(kept, ensure_ascii=False, indent=2, sort_keys=True)) + "\n"
+    return safe_json(json.dumps(kept, ensure_ascii=False, indent=2)) + "\n"
 
 
 def read_file(path: str) -> Description:
-    """Read a description from a file: ours, or what a server answered.
+    """Read a description from a file, or from stdin for -: ours, or what a server answered.
 
     Raises:
         ValueError: it cannot be read, or is none; says where.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"{path}: more than {MOST_BYTES} bytes are no description")
+    data = file_bytes(path)
     try:
         document = json.loads(data)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{path}, {where}: no JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except RecursionError as error:
+        raise ValueError(f"{path}: no description: it nests too deep") from error
+    except ValueError as error:
         raise ValueError(f"{path}: no JSON: {error}") from error
     if isinstance(document, dict) and "Ok" in document:  # as `nc` shows it
         document = document["Ok"]
@@ -121,9 +116,18 @@ def read_file(path: str) -> Description:
 def replace_file(path: str, text: str) -> None:
     """Put a file in the place of another, so that nobody ever reads half of it.
 
+    What stands there and is no file, such as a pipe or a device, is written to.
+
     Raises:
-        ValueError: it cannot be written; what stood there still does.
+        ValueError: it cannot be written; a file that stood there still does.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        try:
+            with open(path, "w", encoding="utf-8", newline="") as opened:
+                opened.write(text)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be written: {error.strerror}") from error
+        return
     target = os.path.realpath(path)  # a symbolic link stays one
     unfinished = f"{target}.{secrets.token_hex(4)}"
     try:

@@ -12,10 +12,13 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def ticking(seconds: float, tick: Callable[[], None]) -> Iterator[None]:
+def ticking(seconds: float, tick: Callable[[], None], first: float | None = None) -> Iterator[None]:
     """Call something every so many seconds until the block ends; what it raises leaves the block.
 
     Outside the main thread, which alone is told of signals, it is never called.
+
+    Args:
+        first: after how many seconds for the first time; None is `seconds`.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -26,9 +29,9 @@ def ticking(seconds: float, tick: Callable[[], None]) -> Iterator[None]:
     except ValueError:  # not the main thread
         yield
         return
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds if first is None else first, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)

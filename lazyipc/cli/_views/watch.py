@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,12 @@ import click
 from lazyipc._plain_client import PlainClient
 from lazyipc._target import name_of, path_of
 from lazyipc.cli._app import json_option
+from lazyipc.cli._ending import ending_in_order
 from lazyipc.cli._views.gauge import Gauge
 from lazyipc.cli._views.status import page_of
 from lazyipc.cli._views.ticking import ticking
+from lazyipc.cli._views.timeout import seconds_of
+from lazyipc.cli._words.atoms import quoted
 from lazyipc.errors import Disconnected, ServerNotRunning
 
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 SHORTEST_SECONDS = 0.05
 """Quicker than anybody reads; and each look is a question that the host answers."""
+LONGEST_SECONDS = 86_400.0
+"""A day; the system's timers end somewhere above."""
 
 Show = Callable[[dict[str, Any]], None]
 
@@ -32,11 +38,23 @@ class _EnoughError(BaseException):
     """As many looks as were asked for were shown; leaves a call that still waits."""
 
 
+def _interval(context: click.Context, option: click.Parameter, text: str) -> float:
+    seconds = seconds_of(context, option, text)
+    assert seconds is not None  # it has a default
+    if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        raise click.UsageError(
+            f"--interval: from {SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g} seconds are wanted, "
+            f"not {quoted(text)}",
+            context,
+        )
+    return seconds
+
+
 @click.command()
 @click.argument("name")
 @click.option(
-    "--interval", type=click.FloatRange(min=SHORTEST_SECONDS), default=1.0, show_default=True,
-    help="Seconds from one look to the next.",
+    "--interval", metavar="SECONDS", default="1", show_default=True, callback=_interval,
+    help="How long it is from one look to the next.",
 )  # fmt: skip
 @click.option(
     "--count", type=click.IntRange(min=1), help="How many looks; until Ctrl-C if not given."
@@ -55,10 +73,11 @@ def watch(state: State, name: str, interval: float, count: int | None) -> None:
     part of the time spent on clients), rates (of each counter, a second), stats (as of `lazyipc
     stats`); null is what is not known, as of a host that is busy.
     """
-    path = path_of(name)
+    path = os.path.abspath(path_of(name))
     looks = Looks(path, interval)
     client = PlainClient(path, timeout=math.inf)
-    with client, _shower(state.out, looks) as show, contextlib.suppress(_EnoughError):
+    enough = contextlib.suppress(_EnoughError)
+    with ending_in_order(), client, _shower(state.out, looks) as show, enough:
         looks.run(client, _counted(show, count))
 
 
@@ -133,7 +152,7 @@ class Looks:
 def _shower(out: Output, looks: Looks) -> Iterator[Show]:
     """What shows a look: JSON lines, a picture in its place, or pictures one below the other."""
     if not out.is_terminal:
-        yield out.print_json
+        yield lambda look: out.print_json(look, is_line=True)
         return
     from lazyipc.cli._views.watch_picture import Picture
 

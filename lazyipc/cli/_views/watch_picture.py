@@ -116,7 +116,14 @@ def _line(*parts: Part) -> Text:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.3g} %"
+    """A share in at most seven characters.
+
+    >>> _percent(0.000765), _percent(0.05), _percent(0.1234), _percent(1)
+    ('0.08 %', '5.00 %', '12.3 %', '100 %')
+    """
+    if share is None:
+        return "-"
+    return f"{share * 100:.2f} %" if share < 0.1 else f"{share * 100:.3g} %"
 
 
 def _rate(name: str, rate: float | None) -> str:

@@ -6,10 +6,11 @@ A field gets words (`--a 1`), further ones that append (`--x 1 --x 2`), or words
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lazyipc._core.nearest import UnknownName, folded, nearest
 from lazyipc.cli._words.atoms import BadWord, atom, is_atom, quoted
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
@@ -107,7 +108,7 @@ def _of_parts(given: Given, wire: Any, read_file: ReadFile) -> dict[str, Any]:
             ((name, part), *others) = given.parts.items()
             if others:
                 given.refuse(f"it is one of {', '.join(case[1] for case in cases)}, not several")
-            case = _named(name, [case[1] for case in cases], given.name)
+            case = _named(name, [case[1] for case in cases], given.name, "variant")
             inner = next(each[2] for each in cases if each[1] == case)
             if part.words or not isinstance(inner, list) or (inner and isinstance(inner[0], str)):
                 return {case: value_given(part, inner, read_file)}
@@ -130,7 +131,7 @@ def _fields(given: Given, fields: list[Any], read_file: ReadFile) -> dict[str, A
 def _key(given: Given, key: str, wire: Any) -> str:
     """A map's key as JSON has it, which is text."""
     if kind_of(wire) == "enum":
-        return _named(key, wire[1], given.name)
+        return _named(key, wire[1], given.name, "member")
     try:
         value = atom(key, wire) if is_atom(wire) else key
     except BadWord as error:
@@ -138,7 +139,7 @@ def _key(given: Given, key: str, wire: Any) -> str:
     return value if isinstance(value, str) else _dumped(value)
 
 
-def _named(name: str, known: list[str], where: str) -> str:
+def _named(name: str, known: list[str], where: str, what: str = "field") -> str:
     """The one of the names that a name means, whatever its case and hyphens.
 
     Raises:
@@ -146,7 +147,7 @@ def _named(name: str, known: list[str], where: str) -> str:
     """
     found = _alike(name, known)
     if found is None:
-        raise BadWord(str(UnknownName("field", name, known, where)))
+        raise BadWord(str(UnknownName(what, name, known, where)))
     return found
 
 

@@ -6,10 +6,10 @@ Knows text and values; no types, no servers.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from lazyipc.cli._words.atoms import BadWord, quoted
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
@@ -60,7 +60,7 @@ def object_of(text: str) -> dict[str, Any]:
     value = parsed(text)
     if not isinstance(value, dict):
         raise BadWord(
-            f'a JSON object of the fields is wanted, such as {{"a":1}}, not {quoted(text)}'
+            f'a JSON object of the fields is wanted, such as {{"a":1}}, not {quoted(text)[1:-1]}'
         )
     return value
 

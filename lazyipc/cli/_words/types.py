@@ -63,7 +63,7 @@ def type_of(text: str) -> Any:
     if len(text) > LONGEST:
         raise BadType(f"a type has at most {LONGEST} characters")
     module, colon, name = text.strip().partition(":")
-    if colon and all(part.isidentifier() for part in module.split(".")):
+    if colon and all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         return _imported(module, name)
     try:
         return _made(ast.parse(text.strip(), mode="eval").body)
@@ -84,6 +84,9 @@ def _imported(module: str, name: str) -> Any:
         found: Any = importlib.import_module(module)
     except ImportError as error:
         raise BadType(f"module {module!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever the person's module does
+        told = f"{type(error).__name__}: {error}"
+        raise BadType(f"module {module!r} cannot be imported: {told}") from error
     for part in name.split("."):
         if not hasattr(found, part):
             raise BadType(f"{module} has no {name}{_meant(part, dir(found))}")
@@ -98,7 +101,7 @@ def _made(node: ast.expr) -> Any:
         case ast.Name(name) if name in ATOMS:
             return ATOMS[name]
         case ast.BinOp(left, ast.BitOr(), right):
-            return _made(left) | _made(right)
+            return _either(node, _made(left), _made(right))
         case ast.Subscript(ast.Name(name), part) if name in HOLDERS:
             parts = part.elts if isinstance(part, ast.Tuple) else [part]
             return _held(name, parts)
@@ -106,9 +109,19 @@ def _made(node: ast.expr) -> Any:
             raise BadType(f"{name} holds something: write {name}[…]")
         case ast.Name(name) | ast.Subscript(ast.Name(name)):
             known = sorted({*ATOMS, *HOLDERS})
-            there = f"there are {', '.join(known)}; or module:Name for a class of yours"
+            there = (
+                f"there are {', '.join(known)}; or module:Name for a class of yours, "
+                "or with --of NAME a type of a running server"
+            )
             raise BadType(f"no type {name!r}{_meant(name, known)}; {there}")
     raise BadType(f"{ast.unparse(node)!r} is no type")
+
+
+def _either(node: ast.expr, left: Any, right: Any) -> Any:
+    try:
+        return left | right
+    except TypeError as error:  # neither is a class: None | None
+        raise BadType(f"{ast.unparse(node)!r} is no type") from error
 
 
 def _held(name: str, parts: list[ast.expr]) -> Any:
@@ -146,5 +159,6 @@ _MEANT = {
 
 
 def _meant(name: str, known: Any) -> str:
-    near = nearest(name, known)
+    # A long name is no slip of a short one, such as SetRate of set.
+    near = [each for each in nearest(name, known) if 2 * len(each) > len(name)]
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -14,15 +14,17 @@ Knows descriptions and words; no servers. What a word means for its type is told
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lazyipc._core.description.reading import UnknownName
+from lazyipc._core.nearest import nearest
 from lazyipc._core.record import Value
 from lazyipc.cli._words.atoms import BadWord, quoted
-from lazyipc.cli._words.given import SEQUENCES, Given, kind_of, unwrapped, value_given
+from lazyipc.cli._words.given import SEQUENCES, TEXTS, Given, kind_of, unwrapped, value_given
 
-TYPE_CHECKING = False  # `typing` costs half as much to import as all that a call needs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo
     from lazyipc.cli._words.given import ReadFile
@@ -123,7 +125,7 @@ def read_words(
         return Words(reader.json, reader.options)
     reader.place_values()
     fields = {
-        field.key: value_given(given, field.wire, read_file)
+        field.key: reader.value(given, field, read_file)
         for field in command.fields
         if (given := reader.given.get(field.name)) is not None
     }
@@ -153,6 +155,8 @@ class _Reader:
         self.json: dict[str, Any] | None = None
         self.has_hyphen = False
         """Whether a single hyphen stood where options may."""
+        self._meant: dict[str, str] = {}
+        """Of words behind an option that does not take them: how they are given to it."""
 
     def read(self, words: Sequence[str]) -> None:
         rest = [*reversed(words)]
@@ -161,8 +165,10 @@ class _Reader:
             if word == "--":
                 self.values += reversed(rest)
                 break
-            if word.startswith("--") or (word == "-h" and "help" in self.known):
-                self._option("help" if word == "-h" else word[2:], rest)
+            if word.startswith("--"):
+                self._option(word[2:], rest)
+            elif word == "-h" and "help" in self.known:  # which no field can take
+                self.options["help"] = ""
             elif word.startswith("-") and word != "-" and not is_number(word):
                 raise BadWord(
                     f"options begin with two hyphens, {quoted(word)} does not; "
@@ -191,8 +197,27 @@ class _Reader:
             self._negate(given, field)
         elif wire == "bool" and not has_value:
             given.words.append("true")
+            hint = f"if it is for --{name}, join them with ="
+            self._meant.update(dict.fromkeys(rest[-1:], hint))
         else:
             given.words.append(value if has_value else self._next(name, rest))
+            if wire is not None and kind_of(wire) in SEQUENCES:
+                hint = f"if it is for --{name}, write --{name} before each item"
+                self._meant.update(dict.fromkeys(rest[-1:], hint))
+
+    def value(self, given: Given, field: FieldInfo, read_file: ReadFile) -> Any:
+        """The JSON value of a field.
+
+        Raises:
+            BadWord: it has none.
+        """
+        try:
+            return value_given(given, field.wire, read_file)
+        except BadWord as error:
+            for word in given.words:
+                if word in self._meant:
+                    raise BadWord(f"{error.reason}; {self._meant[word]}", error.field) from None
+            raise
 
     def _negate(self, given: Given, field: FieldInfo) -> None:
         if unwrapped(field.wire) == "bool":
@@ -234,16 +259,30 @@ class _Reader:
 
             if self.json is not None:
                 raise BadWord("--json is given twice")
+            if value is None and (not rest or rest[-1].startswith("--")):
+                raise BadWord(
+                    "--json gives the fields here, as a JSON object behind it; where it asks for "
+                    "JSON output, it stands before the command"
+                )
             self.json = object_of(self._next(name, rest) if value is None else value)
         elif option is None:
-            self.command.field(name.split(".")[0])  # raises, with the nearest names
-            raise BadWord(f"no option --{name}")
+            self._refuse_unknown(name)
         elif not option.metavar:
             if value is not None:
                 raise BadWord(f"--{name} takes no value")
             self.options[name] = ""
         else:
             self.options[name] = self._next(name, rest) if value is None else value
+
+    def _refuse_unknown(self, name: str) -> NoReturn:
+        """Say that there is no such option, and which it may have meant."""
+        try:
+            self.command.field(name.split(".")[0])
+        except UnknownName as error:
+            if not error.nearest:
+                error.nearest = tuple(f"--{near}" for near in nearest(name, self.known))
+            raise
+        raise BadWord(f"no option --{name}")
 
     def _next(self, name: str, rest: list[str]) -> str:
         if not rest:
@@ -269,7 +308,9 @@ class _Reader:
         if left:
             takes = ", ".join(field.option_name for field in fields)
             which = f"{self.command.option_name} takes {takes or 'no values'}"
-            raise BadWord(f"{quoted(left[-1])} is one value too many: {which}")
+            is_text = bool(fields) and kind_of(unwrapped(fields[-1].wire)) in TEXTS
+            hint = "; a text with spaces in it stands in quotes" if is_text else ""
+            raise BadWord(f"{quoted(left[-1])} is one value too many: {which}{hint}")
 
 
 def is_number(word: str) -> bool:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lazyipc._core.description.compared.demanding import Place, is_stricter, places_of
+from lazyipc._core.description.compared.demanding import Place, Places, is_stricter
 from lazyipc._core.description.compared.locking import described_lock
 from lazyipc._core.description.compared.reshaping import Reshaping
-from lazyipc._core.lock.breaks import breaks_between
+from lazyipc._core.lock.breaks import GONE, breaks_between
 from lazyipc._core.record import Value
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class _Comparison:
 
     def __init__(self, old: Description, new: Description) -> None:
         self.old, self.new = old, new
+        self._places = Places(old.definitions), Places(new.definitions)
         self.was_taken = _wires(old)
         self.is_taken = _wires(new)
         self.wires = self.was_taken & self.is_taken
@@ -141,6 +142,7 @@ class _Comparison:
                 bare[change] = effects if "bare" in self.wires else []
         for change in {**framed, **bare}:
             path, _, text = change.partition(": ")
+            text = "gone" if text == GONE else text  # a server imports what it serves
             breaks = {"framed"} if change in framed else set()
             breaks |= {"bare"} if bare.get(change) else set()
             self._add(path, text, breaks, [*framed.get(change, ()), *bare.get(change, ())])
@@ -157,10 +159,8 @@ class _Comparison:
             text = f"{before} before, {after} now"
             why = "Old clients keep the timeout that they know."
             self._add(f"{now.name}'s timeout", text, (), [why])
-        if "json" not in self.wires:
-            return
         had_form, has_form = (None not in (c.request, c.response) for c in (was, now))
-        if had_form and not has_form:
+        if had_form and not has_form and "json" in self.wires:
             why = f"JSON clients that send {now.name} get an error."
             self._add(now.name, f"it has no JSON form now: {now.json}", {"json"}, [why])
         if had_form and has_form:
@@ -169,33 +169,47 @@ class _Comparison:
 
     def _compare_request(self, was: CommandInfo, now: CommandInfo) -> None:
         name = now.name
-        before, after = _request_places(self.old, was), _request_places(self.new, now)
-        reshaping = Reshaping(after, is_reply=False)
-        reshaping.compare_fields(name, *({f.name: f.wire for f in c.fields} for c in (was, now)))
-        for path, (text, is_broken, why) in reshaping.found.items():
-            self._add(path, text, {"json"} if is_broken else (), [why])
-        keys = {field.name: field.key for field in was.fields}
-        for field in now.fields:
-            key, path = keys.get(field.name, field.key), f"{name}.{field.name}"
-            if key != field.key:
-                text = f"called {key} in JSON before, {field.key} now"
-                why = f"JSON clients that give {key} get an error: there is no such field."
-                self._add(path, text, {"json"}, [why])
+        before, after = map(_request_places, self._places, (was, now))
+        if "json" in self.wires:
+            reshaping = Reshaping(after, is_reply=False)
+            fields = ({field.name: field.wire for field in c.fields} for c in (was, now))
+            reshaping.compare_fields(name, *fields)
+            self._add_reshaped(reshaping)
         for path in before:
             if path in after:
+                self._compare_key(path, before[path], after[path], is_reply=False)
                 self._compare_place(path, before[path], after[path])
+
+    def _add_reshaped(self, reshaping: Reshaping) -> None:
+        for path, (text, is_broken, why) in reshaping.found.items():
+            self._add(path, text, {"json"} if is_broken else (), [why])
+
+    def _compare_key(self, path: str, was: Place, now: Place, *, is_reply: bool) -> None:
+        """Compare what a field is called in JSON."""
+        if "json" not in self.wires or was.key == now.key:
+            return
+        why = f"JSON clients that give {was.key} get an error: there is no such field."
+        if is_reply:
+            why = f"JSON clients that look for {was.key} find nothing."
+        self._add(path, f"called {was.key} in JSON before, {now.key} now", {"json"}, [why])
 
     def _compare_place(self, path: str, was: Place, now: Place) -> None:
         """Compare what is asked of a request's field, or a part of one, beside its type."""
         clients = [wire for wire in WIRES if wire in self.wires]
         if was.words != now.words:
-            told = [", ".join(place.words) or "no constraint" for place in (was, now)]
-            text = f"{told[0]} before, {told[1]} now"
-            if is_stricter(now.schema, was.schema):
+            text = _changed_words(was, now)
+            if is_stricter(now.said, was.said):
                 why = "Values that were taken are refused now: DecodeError, and nothing runs."
                 self._add(path, text, clients, [why])
             else:
                 self._add(path, text, (), ["All values that were taken still are."])
+        if "json" in self.wires:
+            self._compare_default(path, was, now)
+        if was.doc != now.doc:
+            self._add(path, "its doc differs", (), ["It is text for people."])
+
+    def _compare_default(self, path: str, was: Place, now: Place) -> None:
+        """Compare what becomes of a field that is left out, as JSON clients may."""
         if was.is_required != now.is_required:
             if now.is_required:
                 text = "could be left out before, is required now"
@@ -208,40 +222,46 @@ class _Comparison:
             text = f"its default was {was.default}, and is {now.default}"
             why = "JSON clients that leave it out now mean the new default."
             self._add(path, text, (), [why])
-        if was.doc != now.doc:
-            self._add(path, "its doc differs", (), ["It is text for people."])
 
     def _compare_reply(self, was: CommandInfo, now: CommandInfo) -> None:
         reply = f"{now.name}'s reply"
-        before, after = self.old, self.new
-        places = _reply_places(after, now, reply)
-        reshaping = Reshaping(places, is_reply=True)
-        known, are = _variants(before, was), _variants(after, now)
+        known, are = _variants(self.old, was), _variants(self.new, now)
+        if None not in (was.family, now.family) and was.returns == now.returns:
+            return  # their variants are compared by themselves
+        before, after = self._reply_places(was, now, reply)
+        reshaping = Reshaping(after, is_reply=True)
         match was.returns, now.returns:
             case ["response", name, left], ["response", other, right] if name == other:
                 reshaping.compare_fields(f"{reply} {name}", dict(left), dict(right))
-            case ["family", name], ["family", other] if name == other:
-                pass  # their variants are compared by themselves
             case _ if known and are:
                 reshaping.compare_variants(reply, known, are)
             case _:
                 reshaping.compare(reply, was.returns, now.returns)
-        for path, (text, is_broken, why) in reshaping.found.items():
-            self._add(path, text, {"json"} if is_broken else (), [why])
-        if "framed" in self.wires:
-            were = _reply_places(before, was, reply)
-            for path in were:
-                if path in places:
-                    self._compare_reply_place(path, were[path], places[path])
+        if "json" in self.wires:
+            self._add_reshaped(reshaping)
+        self._compare_reply_places(before, after)
+
+    def _reply_places(self, was: CommandInfo, now: CommandInfo, reply: str) -> _BeforeAndAfter:
+        sides = zip((self.old, self.new), self._places, (was, now), strict=True)
+        before, after = (_reply_places(*side, reply) for side in sides)
+        return before, after
+
+    def _compare_reply_places(self, before: dict[str, Place], after: dict[str, Place]) -> None:
+        for path in before:
+            if path in after:
+                self._compare_key(path, before[path], after[path], is_reply=True)
+                self._compare_reply_place(path, before[path], after[path])
 
     def _compare_reply_place(self, path: str, was: Place, now: Place) -> None:
-        if was.words == now.words:
+        """Compare what a reply's part is held to: classes do that, which JSON clients have not."""
+        clients = [wire for wire in ("framed", "bare") if wire in self.wires]
+        if was.words == now.words or not clients:
             return
-        told = [", ".join(place.words) or "no constraint" for place in (was, now)]
-        text = f"{told[0]} before, {told[1]} now"
-        if is_stricter(was.schema, now.schema):
-            why = "FRAMED clients whose classes have the old constraint refuse a reply beyond it."
-            self._add(path, text, {"framed"}, [why])
+        text = _changed_words(was, now)
+        if is_stricter(was.said, now.said):
+            who = " and ".join(map(str.upper, clients))
+            why = f"{who} clients whose classes have the old constraint refuse a reply beyond it."
+            self._add(path, text, clients, [why])
         else:
             self._add(path, text, (), ["Old clients take every such reply."])
 
@@ -274,8 +294,9 @@ class _Comparison:
                 self._add(f"{name}.{variant}", "new", (), [why])
             elif "json" in self.wires:
                 reshaping.compare_fields(f"{name}.{variant}", before[variant], fields)
-        for path, (text, is_broken, why) in reshaping.found.items():
-            self._add(path, text, {"json"} if is_broken else (), [why])
+        self._add_reshaped(reshaping)
+        if None not in (was.response, now.response):
+            self._compare_reply_places(*self._reply_places(was, now, ""))
 
 
 # What is where ------------------------------------------------------------------------------------
@@ -290,28 +311,38 @@ def _wires(description: Description) -> frozenset[str]:
     return frozenset(wire.lower() for wire in description.server.wires) or frozenset(WIRES[:2])
 
 
-def _request_places(description: Description, command: CommandInfo) -> dict[str, Place]:
-    """What stands where in a request, by the names that the wire's description has."""
-    assert command.request is not None
-    places: dict[str, Place] = {}
-    for field in command.fields:
-        path = f"{command.name}.{field.name}"
-        places |= places_of(field.schema, description.definitions, path, field.is_required)
-    return places
+def _changed_words(was: Place, now: Place) -> str:
+    before, after = (", ".join(place.words) or "no constraint" for place in (was, now))
+    return f"{before} before, {after} now"
 
 
-def _reply_places(description: Description, command: CommandInfo, reply: str) -> dict[str, Place]:
+_BeforeAndAfter = tuple[dict[str, Place], dict[str, Place]]
+
+
+def _request_places(places: Places, command: CommandInfo) -> dict[str, Place]:
+    """What stands where in a request."""
+    found: dict[str, Place] = {}
+    for each in command.fields:
+        path, is_required = f"{command.name}.{each.name}", each.is_required
+        found |= places.of(each.schema, each.wire, path, key=each.key, is_required=is_required)
+    return found
+
+
+def _reply_places(
+    description: Description, places: Places, command: CommandInfo, reply: str
+) -> dict[str, Place]:
     """The same for a reply, by the paths that its differences are told by."""
-    assert command.response is not None
-    places = places_of(command.response, description.definitions, reply)
-    match command.returns:
-        case ["response", str(name), *_]:
-            here, there = f"{reply}.{name}", f"{reply} {name}"
-        case ["family", str(name)]:
-            here, there = reply, name
-        case _:
-            return places
-    return {there + path.removeprefix(here): place for path, place in places.items()}
+    wire, here, there = command.returns, reply, reply
+    variants = _variants(description, command)
+    if variants is not None:
+        wire = ["choice", [[0, name, [*fields.items()]] for name, fields in variants.items()]]
+        is_one = command.family is None
+        here, there = (f"{reply}.", f"{reply} ") if is_one else (reply, str(command.returns[1]))
+    found = places.of(command.response, wire, reply)
+    return {
+        path if path == reply else there + path.removeprefix(here): place
+        for path, place in found.items()
+    }
 
 
 def _variants(description: Description, command: CommandInfo) -> dict[str, dict[str, Any]] | None:

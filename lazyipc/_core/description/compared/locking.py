@@ -24,8 +24,9 @@ class _Locking:
     def __init__(self, description: Description) -> None:
         self.description = description
         self.names: list[tuple[str, int]] = []
+        counts: dict[str, int] = {}
         for family in description.families:
-            number = 1 + sum(name == family.name for name, _ in self.names)
+            number = counts[family.name] = counts.get(family.name, 0) + 1
             self.names.append((family.name, number))
 
     def _returned(self, returns: Any, family: int | None) -> Any:

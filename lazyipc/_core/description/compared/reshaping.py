@@ -130,9 +130,10 @@ class Reshaping:
                     f"{path}{behind}{name}", f"absent before, {exact(after[name])} now", False, why
                 )
 
-    def _compare_members(self, path: str, before: list[Any], after: list[Any]) -> None:
-        gone = [str(name) for name in before if name not in after]
-        new = [str(name) for name in after if name not in before]
+    def _compare_members(self, path: str, before: list[str], after: list[str]) -> None:
+        known, known_now = frozenset(before), frozenset(after)
+        gone = [name for name in before if name not in known_now]
+        new = [name for name in after if name not in known]
         is_broken = bool(gone) and not self._is_reply
         why = "JSON clients know members by name."
         if is_broken:

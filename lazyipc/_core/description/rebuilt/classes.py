@@ -20,7 +20,7 @@ from lazyipc._core.description.rebuilt import making
 from lazyipc._core.description.rebuilt.hints import Hints
 from lazyipc._core.description.rebuilt.levels import Types, alias_of
 from lazyipc._core.description.rebuilt.rebuilding import Walk, let_stand_in_messages
-from lazyipc._core.description.soundness import refuse
+from lazyipc._core.description.soundness import printable, refuse
 from lazyipc._core.family import family_of
 from lazyipc._core.record import Value
 from lazyipc.errors import DecodeError, LocalProtocolError
@@ -166,7 +166,7 @@ def _process(name: str, returned: Any) -> Callable[..., Any]:
     """What makes a class a command, and says what it returns."""
 
     def process(self: Any, context: Any) -> NoReturn:
-        raise LocalProtocolError(f"{making.printable(name)} is run by its server, not here")
+        raise LocalProtocolError(f"{printable(name)} is run by its server, not here")
 
     process.__annotations__ = {"return": returned}
     return process
@@ -183,5 +183,5 @@ def _guarded(name: str, make: Callable[[], Any]) -> Any:
     except DecodeError:
         raise
     except Exception as error:
-        told = f"the server's description: no class can be made of it: {error}"
-        raise DecodeError(told, offset=0, path=name) from error
+        told = printable(f"the server's description: no class can be made of it: {error}")
+        raise DecodeError(told, offset=0, path=printable(name)) from error

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
 from lazyipc._core.compiled import codec_of
 from lazyipc._core.description.rebuilt.making import REQUIRED
 from lazyipc._core.description.soundness import REFERENCE, refuse
@@ -205,8 +207,9 @@ class Hints(Value):
                 if length > _LONGEST_INT:
                     refuse(path, f"its {keyword} is more than any length")
                 asked[name] = length
-        if kind == "str" and "pattern" in self.schema:
-            asked["pattern"] = self.schema["pattern"]
+        pattern = self.schema.get("pattern")
+        if kind == "str" and pattern is not None and _is_taken(pattern):
+            asked["pattern"] = pattern
         return asked
 
     def _bounds(self, number: Number, path: str) -> list[tuple[str, Any]]:
@@ -221,6 +224,20 @@ class Hints(Value):
                 refuse(path, f"its {keyword} is no integer, and it is {number.name}")
             found.append((name, float(value) if number.is_float else int(value)))
         return found
+
+
+def _is_taken(pattern: str) -> bool:
+    """Whether pydantic's own engine knows a pattern: the server may have another, and checks it.
+
+    One that does not print is left to the server, too: pydantic's errors show it as it is.
+    """
+    if not pattern.isprintable():
+        return False
+    try:
+        SchemaValidator(core_schema.str_schema(pattern=pattern))
+    except SchemaError:
+        return False
+    return True
 
 
 def _is_own_limit(number: Number, keyword: str, value: float) -> bool:

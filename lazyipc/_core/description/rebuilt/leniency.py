@@ -20,6 +20,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lazyipc._core import shape as shapes
 from lazyipc._core.conversion import IP_ADDRESS
+from lazyipc._core.description.soundness import printable
 from lazyipc._core.duration import NANOSECONDS_PER_SECOND, Duration, SystemTime
 from lazyipc._core.shape import Shape
 
@@ -35,7 +36,7 @@ class _Fault(Exception):
     def __init__(self, reason: str, value: Any, place: Place) -> None:
         super().__init__(reason)
         self.details = InitErrorDetails(
-            type=PydanticCustomError("value_error", "{reason}", {"reason": reason}),
+            type=PydanticCustomError("value_error", "{reason}", {"reason": printable(reason)}),
             loc=place,
             input=value,
         )
@@ -58,7 +59,7 @@ def lenient_call(shape: shapes.Structure, values: Mapping[str, Any]) -> Any:
             except ValidationError as error:
                 faults += _again(error, ())
     if faults:
-        raise ValidationError.from_exception_data(shape.name, faults)
+        raise ValidationError.from_exception_data(printable(shape.name), faults)
     return shape.type(**made)
 
 

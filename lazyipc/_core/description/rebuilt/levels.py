@@ -103,6 +103,7 @@ class Types:
         """What forward references mean."""
         self.named: dict[str, type] = {}
         """The classes, by names for people."""
+        self._counts: dict[str, int] = {}
         self._made: dict[Hashable, tuple[Any, list[Level]]] = {}
         """Classes by key, so that each is made once; with the choices inside."""
         self._numbers: dict[Hashable, int] = {}
@@ -133,5 +134,5 @@ class Types:
 
     def name(self, made: Any) -> Any:
         """Let a class be found by its name, or by one like it."""
-        self.named[making.free(made.__name__, self.named.keys())] = made
+        self.named[making.free(made.__name__, self.named.keys(), self._counts)] = made
         return made

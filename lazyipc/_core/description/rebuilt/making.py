@@ -6,6 +6,7 @@ ever run that was sent. Knows pydantic and families; no description.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
 import keyword
@@ -16,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lazyipc._core.description.soundness import printable
 from lazyipc._core.family import TaggedUnion
 from lazyipc._core.record import Value
 from lazyipc.errors import SchemaError
@@ -66,17 +68,6 @@ class Struct(BaseModel):
         populate_by_name=True,
         protected_namespaces=(),
     )
-
-
-def printable(text: str) -> str:
-    """A text that does nothing to a terminal but begin lines.
-
-    >>> printable("a\\x1b[31mb\\nc")
-    'a\\\\x1b[31mb\\nc'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def class_name(name: str, otherwise: str = "Unnamed") -> str:
@@ -188,7 +179,7 @@ def _dataclass(name: str, parts: Sequence[Part], doc: str) -> Any:
 def _factory(default: Any) -> Any:
     if default is REQUIRED:
         return dataclasses.field()
-    return dataclasses.field(default_factory=lambda: default)
+    return dataclasses.field(default_factory=lambda: copy.deepcopy(default))
 
 
 def namedtuple(name: str, parts: Sequence[Part], doc: str) -> Any:
@@ -245,17 +236,23 @@ def variant(
         more: what else its body has.
     """
     taken = {known.model.__name__ for known in of.__lazyipc_family__.variants}
-    spelt = free(class_name(name, "Variant"), taken)
+    spelt = free(class_name(name, "Variant"), taken, {})
     keywords: dict[str, Any] = {"name": name, "index": index, "timeout": timeout}
     made: Any = type(spelt, (of,), {**body_of(parts, doc, names), **(more or {})}, **keywords)
     made.__lazyipc_locals__ = names
     return made
 
 
-def free(name: str, taken: Collection[str]) -> str:
-    """A name that is not taken yet: itself, or with the next number behind it."""
-    made, number = name, 1
+def free(name: str, taken: Collection[str], counts: dict[str, int]) -> str:
+    """A name that is not taken yet: itself, or with the next number behind it.
+
+    Args:
+        counts: the number that each was last given, so that one that many want is found as soon.
+    """
+    number = counts.get(name, 0) + 1
+    made = name if number == 1 else f"{name}_{number}"
     while made in taken:
         number += 1
         made = f"{name}_{number}"
+    counts[name] = number
     return made

@@ -16,7 +16,8 @@ from lazyipc._core.catalog import Entry, entry_of
 from lazyipc._core.conversion import IP_ADDRESS
 from lazyipc._core.description.reading import CommandInfo, FieldInfo
 from lazyipc._core.description.rebuilt.leniency import lenient_call
-from lazyipc._core.description.rebuilt.making import free, printable
+from lazyipc._core.description.rebuilt.making import free
+from lazyipc._core.description.soundness import printable
 from lazyipc._core.nearest import UnknownName
 from lazyipc._core.scalars import Number
 from lazyipc._core.shape import Shape
@@ -196,7 +197,7 @@ class Method:
         info: FieldInfo = self.fields[field.name]
         told = [type_text(field.shape), *map(printable, info.constraints), *_members(field.shape)]
         note = printable(info.doc).replace("\n", " ")
-        return f"{field.name}: {note}{' ' if note else ''}({', '.join(told)})"
+        return f"{field.name}{': ' if note else ''}{note} ({', '.join(told)})"
 
     def _told_reply(self) -> list[str]:
         reply = self.entry.reply
@@ -268,11 +269,12 @@ def method_names(
     {}
     """
     found: dict[str, CommandInfo] = {}
+    counts: dict[str, int] = {}
     for info in commands:
         name = "".join(c if c.isalnum() else "_" for c in info.method_name).strip("_") or "command"
         if name[0].isdigit():
             name = f"command_{name}"
         if keyword.iskeyword(name) or name in reserved:
             name = f"{name}_"
-        found[free(name, found)] = info
+        found[free(name, found, counts)] = info
     return found
