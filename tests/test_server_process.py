@@ -804,7 +804,7 @@ def test_root_is_served_by_anybody_and_asks_only_whom_it_names(shared: Path, pat
 def test_ones_own_user_is_served_without_being_root(shared: Path, path: str) -> None:
     with forked(serve_as_nobody(path)) as child:
         child.hear()
-        assert told_by_child(lambda: sent_by_nobody(path)) == "x=1"
+        assert told_by_child(lambda: sent_by_nobody(path)) == "Pushed(x=1)"
         child.say("end")
         assert child.finish() == 0
 
@@ -815,7 +815,7 @@ def test_a_server_that_is_not_root_refuses_a_third_user(shared: Path, path: str)
         os.chmod(path, 0o666)
         third = functools.partial(sent_by_nobody, path, NOBODY - 1, server_uids=[NOBODY])
         assert told_by_child(third).startswith("Disconnected: ")
-        assert told_by_child(lambda: sent_by_nobody(path)) == "x=1"
+        assert told_by_child(lambda: sent_by_nobody(path)) == "Pushed(x=1)"
         child.say("end")
         assert child.finish() == 0
 
