@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterator
 
 import pytest
 from pydantic import BaseModel
@@ -25,22 +24,10 @@ from lazyipc.cli._views.describe import show_command
 from lazyipc.cli._words.words import value_of
 from tests.cli.home import Home
 from tests.cli.host import SCARE, Order
-from tests.cli.inside import Inside, a_home
+from tests.cli.inside import Inside
 from tests.cli.running import description
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    yield from a_home("train")
-
-
-@pytest.fixture
-def inside(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Inside:
-    return Inside(home, capsys, monkeypatch)
 
 
 def test_the_document_as_it_is(inside: Inside) -> None:

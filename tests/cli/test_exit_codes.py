@@ -35,13 +35,6 @@ def home() -> Iterator[Home]:
         yield made
 
 
-@pytest.fixture
-def own() -> Iterator[Home]:
-    """A home of the test's own."""
-    with Home() as made:
-        yield made
-
-
 def told(home: Home, *words: str, code: int) -> str:
     """What a run that goes wrong tells, on stderr alone."""
     done = home.run(*words)

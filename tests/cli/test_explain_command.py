@@ -7,7 +7,6 @@ import io
 import json
 import struct
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -25,8 +24,7 @@ from lazyipc._core.failure import failure_of
 from lazyipc._core.framing import Kind, frame
 from lazyipc.cli._views.dissection import begins_a_frame, frame_parts, known_of
 from lazyipc.cli._words.types import LONGEST, BadType, type_of
-from tests.cli.home import Home
-from tests.cli.inside import Inside, a_home
+from tests.cli.inside import Inside
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 
@@ -35,18 +33,6 @@ ADD, SUM = bytes.fromhex("e64585ebf8f292c3"), bytes.fromhex("37e2444e81de5f54")
 REQUEST = frame(Kind.REQUEST, 7, ADD + bytes(8) + b"\xff" * 16 + bincode.encode(Add(a=1, b=2)))
 RESPONSE = frame(Kind.RESPONSE, 7, SUM + bincode.encode(Sum(c=3)))
 ERROR = frame(Kind.ERROR, 8, failure_of(CommandFailed("no \x1b[31msuch")).encode())
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    yield from a_home("train")
-
-
-@pytest.fixture
-def inside(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Inside:
-    return Inside(home, capsys, monkeypatch)
 
 
 @pytest.fixture

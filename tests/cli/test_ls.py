@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from tests.cli.home import Home
-from tests.cli.inside import Inside, a_home
+from tests.cli.inside import Inside
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    yield from a_home("train")
-
-
-@pytest.fixture
-def inside(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Inside:
-    return Inside(home, capsys, monkeypatch)
 
 
 def test_a_server_that_answers(inside: Inside) -> None:

@@ -25,13 +25,6 @@ def home() -> Iterator[Home]:
         yield made
 
 
-@pytest.fixture
-def own() -> Iterator[Home]:
-    """A home of the test's own."""
-    with Home() as made:
-        yield made
-
-
 # All rows ----------------------------------------------------------------------------------------
 
 PLAIN = {

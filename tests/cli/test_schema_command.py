@@ -27,13 +27,6 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def inside(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Inside:
-    return Inside(home, capsys, monkeypatch)
-
-
-@pytest.fixture
 def old(inside: Inside, tmp_path: Path) -> str:
     """The older server's description as a file."""
     path = str(tmp_path / "old.json")

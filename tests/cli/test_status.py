@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,7 @@ from lazyipc._plain_client import PlainClient
 from lazyipc.cli._shown.span import ago, many, span
 from lazyipc.cli._views.stats import MEANINGS
 from lazyipc.cli._views.status import page_of
-from tests.cli.home import Home
-from tests.cli.inside import Inside, a_home
+from tests.cli.inside import Inside
 from tests.harness import until
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
@@ -28,18 +26,6 @@ KEYS = (
     "name", "path", "state", "pid", "uptime", "polls", "last_poll_seconds", "interval_seconds",
     "clients", "commands",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    yield from a_home("train")
-
-
-@pytest.fixture
-def inside(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Inside:
-    return Inside(home, capsys, monkeypatch)
 
 
 def test_a_server_that_lives(inside: Inside) -> None:

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,24 +19,12 @@ from lazyipc.cli._views.ticking import ticking
 from lazyipc.cli._views.watch import SHORTEST_SECONDS, Looks
 from lazyipc.cli._views.watch_picture import Picture
 from tests.cli.home import Home
-from tests.cli.inside import Inside, a_home
+from tests.cli.inside import Inside
 from tests.cli.terminal import CTRL_C, LAZYIPC, environment
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_leak")
 
 QUICK = ("--interval", "0.05")
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    yield from a_home("train")
-
-
-@pytest.fixture
-def inside(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Inside:
-    return Inside(home, capsys, monkeypatch)
 
 
 # The numbers -------------------------------------------------------------------------------------
