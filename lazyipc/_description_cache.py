@@ -12,7 +12,8 @@ from binascii import crc32
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.model import Description
+from lazyipc._core.description.reading import read_description
 from lazyipc._io.private_file import cache_folder, keep_newest, read_private, replace_private
 from lazyipc._io.status_page import read_status
 from lazyipc.errors import DecodeError

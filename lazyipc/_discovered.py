@@ -15,7 +15,7 @@ from lazyipc._calls import checked_timeout, trusted_uids
 from lazyipc._core.catalog import mismatch_seen_by_client
 from lazyipc._core.connection.client import ClientConnection
 from lazyipc._core.description.compared.comparison import compare
-from lazyipc._core.description.reading import Description
+from lazyipc._core.description.model import Description
 from lazyipc._core.description.rebuilt.classes import classes_of
 from lazyipc._core.description.rebuilt.making import MODULE
 from lazyipc._core.description.rebuilt.method import Method, method_names

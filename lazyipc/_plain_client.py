@@ -20,7 +20,8 @@ from lazyipc._core.connection.plain import (
     PlainConnection,
     QuestionConnection,
 )
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.model import Description
+from lazyipc._core.description.reading import read_description
 from lazyipc._core.events import DESCRIBE, STATS, Failed, Responded
 from lazyipc._core.framing import BARE, FRAMED, JSON
 from lazyipc._io.fds import abandon_in_child

@@ -14,7 +14,8 @@ import pytest
 from examples.simple.commands import ClientCommand
 from lazyipc import IpcServer, ServerNotRunning
 from lazyipc import _description_cache as cache
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.model import Description
+from lazyipc._core.description.reading import read_description
 from lazyipc._description_cache import MOST_FILES, cached_description
 from tests.conftest import Serve
 

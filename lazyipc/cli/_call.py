@@ -10,7 +10,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lazyipc._core.description.reading import UnknownName
+from lazyipc._core.nearest import UnknownName
 from lazyipc.cli._asked import BEFORE, BEHIND, FIRST, OPTIONS, USAGE, Asked, Settings
 from lazyipc.cli._failure import DONE, FAILED, FATES, Misuse, complain, message_of
 from lazyipc.cli._shown.answer import show
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
-    from lazyipc._core.description.reading import CommandInfo, Description
+    from lazyipc._core.description.model import CommandInfo, Description
     from lazyipc._plain_client import PlainClient
     from lazyipc.cli._shown.output import Output
 

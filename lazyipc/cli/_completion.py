@@ -22,7 +22,7 @@ from lazyipc.errors import IpcError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lazyipc._core.description.reading import Description
+    from lazyipc._core.description.model import Description
     from lazyipc.cli._words.words import Option
 
     Candidates = Callable[[Sequence[str], str], Iterable[Candidate]]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.description.published.document import description_of
-from lazyipc._core.description.reading import UnknownName, read_description
+from lazyipc._core.description.reading import read_description
+from lazyipc._core.nearest import UnknownName
 from lazyipc.cli._failure import DONE, Misuse
 from lazyipc.cli._program import COMMANDS, program_name
 from lazyipc.cli._words.atoms import BadWord, timeout_of
@@ -24,7 +25,7 @@ from lazyipc.cli._words.words import Option, read_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lazyipc._core.description.reading import CommandInfo, Description
+    from lazyipc._core.description.model import CommandInfo, Description
     from lazyipc.cli._shell.completion import Candidate
 
 TIMEOUT = Option("timeout", "SECONDS", "How long to wait for a response; inf is for ever.")

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lazyipc._core.description.reading import Description
+from lazyipc._core.description.model import Description
 from tests.cli.host import Order
 from tests.harness import ROOT
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazyipc._core.catalog import Catalog
+from lazyipc._core.description.model import CommandInfo, Description
 from lazyipc._core.description.published.document import description_of
-from lazyipc._core.description.reading import CommandInfo, Description, read_description
+from lazyipc._core.description.reading import read_description
 from lazyipc.cli._shell.builtins import BUILTINS
 from lazyipc.cli._shell.completion import (
     MOST_CANDIDATES,

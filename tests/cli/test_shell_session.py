@@ -15,12 +15,9 @@ from typing import Any, cast
 import pytest
 
 from lazyipc import CommandFailed, HostBusy, ServerNotRunning
-from lazyipc._core.description.reading import (
-    CommandInfo,
-    Description,
-    UnknownName,
-    read_description,
-)
+from lazyipc._core.description.model import CommandInfo, Description
+from lazyipc._core.description.reading import read_description
+from lazyipc._core.nearest import UnknownName
 from lazyipc._io.clock import UNKNOWN, clock_identity
 from lazyipc._io.status_page import Status
 from lazyipc._plain_client import PlainClient

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lazyipc import SystemTime
 from lazyipc._core.catalog import Catalog
-from lazyipc._core.description.reading import CommandInfo, FieldInfo, UnknownName
+from lazyipc._core.description.model import CommandInfo, FieldInfo
+from lazyipc._core.nearest import UnknownName
 from lazyipc.cli._shown.help import command_help
 from lazyipc.cli._typed import built
 from lazyipc.cli._words.atoms import BadWord, atom, nanoseconds_of, timeout_of

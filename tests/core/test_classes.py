@@ -24,7 +24,8 @@ from lazyipc import (
 )
 from lazyipc._core.catalog import Catalog, entry_of
 from lazyipc._core.compiled import codec_of
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.model import Description
+from lazyipc._core.description.reading import read_description
 from lazyipc._core.description.rebuilt.classes import Classes, classes_of
 from lazyipc._core.json_form import JsonForm, Room
 from lazyipc._core.schema import describe, fingerprint

@@ -33,7 +33,8 @@ from lazyipc._core.description.compared.comparison import Difference, compare
 from lazyipc._core.description.compared.demanding import Places
 from lazyipc._core.description.compared.locking import described_lock
 from lazyipc._core.description.compared.reshaping import Reshaping
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.model import Description
+from lazyipc._core.description.reading import read_description
 from lazyipc._core.json_form import JsonForm
 from lazyipc._core.json_form.rule import Misfit, Room
 from lazyipc._core.lock.breaks import GONE

@@ -15,18 +15,13 @@ from pydantic import BaseModel, Field
 from lazyipc import F64, U8, U16, U64, Array, Char, Command, Response
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.description.compared.comparison import compare
-from lazyipc._core.description.reading import (
-    CommandInfo,
-    Description,
-    FieldInfo,
-    UnknownName,
-    read_description,
-    snake_case,
-)
+from lazyipc._core.description.model import CommandInfo, Description, FieldInfo, snake_case
+from lazyipc._core.description.reading import read_description
 from lazyipc._core.description.rebuilt.classes import classes_of
 from lazyipc._core.description.rebuilt.method import Method
 from lazyipc._core.description.soundness import DEEPEST_DOCUMENT, DEEPEST_TYPE, LONGEST_CHAIN
 from lazyipc._core.family import VARIANT_LIMIT
+from lazyipc._core.nearest import UnknownName
 from lazyipc.errors import DecodeError
 from tests.core.command_sets import command_set
 

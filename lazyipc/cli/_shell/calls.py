@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from lazyipc._core.description.reading import CommandInfo, Description
+from lazyipc._core.description.model import CommandInfo, Description
 from lazyipc._plain_client import PlainClient
 from lazyipc.cli._words.words import line_of
 from lazyipc.errors import Started

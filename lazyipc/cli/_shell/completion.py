@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from lazyipc._core.description.reading import CommandInfo, Description, UnknownName
-from lazyipc._core.nearest import folded
+from lazyipc._core.description.model import CommandInfo, Description
+from lazyipc._core.nearest import UnknownName, folded
 from lazyipc._core.record import Value
 from lazyipc.cli._shell.builtins import BUILTINS, builtin_of, written
 from lazyipc.cli._shell.line import Word, quoted, words_of

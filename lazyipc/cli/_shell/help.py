@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazyipc._core.description.reading import CommandInfo, Description, UnknownName
+from lazyipc._core.description.model import CommandInfo, Description
+from lazyipc._core.nearest import UnknownName
 from lazyipc.cli._shell.builtins import BUILTINS, written
 from lazyipc.cli._shell.completion import first_line, name_of, names_of
 from lazyipc.cli._shown.output import Output

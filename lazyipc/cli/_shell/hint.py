@@ -6,7 +6,8 @@ through `_safe`.
 
 from __future__ import annotations
 
-from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo, UnknownName
+from lazyipc._core.description.model import CommandInfo, Description, FieldInfo
+from lazyipc._core.nearest import UnknownName
 from lazyipc._core.schema import text_of
 from lazyipc.cli._shell.builtins import BUILTINS, builtin_of
 from lazyipc.cli._shell.completion import first_line, name_of

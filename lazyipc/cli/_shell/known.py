@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lazyipc._core.description.reading import Description, UnknownName
+from lazyipc._core.description.model import Description
+from lazyipc._core.nearest import UnknownName
 from lazyipc._core.record import Value
 from lazyipc._io.status_page import Status
 from lazyipc.cli._shown.naming import definitions_in

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo, UnknownName
-from lazyipc._core.nearest import folded
+from lazyipc._core.description.model import CommandInfo, Description, FieldInfo
+from lazyipc._core.nearest import UnknownName, folded
 from lazyipc._core.record import Record, Value
 from lazyipc.cli._words.given import SEQUENCES, kind_of, unwrapped
 

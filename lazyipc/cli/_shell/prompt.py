@@ -18,7 +18,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
 from prompt_toolkit.styles import Style
 
-from lazyipc._core.description.reading import Description
+from lazyipc._core.description.model import Description
 from lazyipc.cli._shell.completion import completions
 from lazyipc.cli._shell.hint import hint
 from lazyipc.cli._shell.history import HistoryFile

@@ -21,7 +21,7 @@ from lazyipc.cli._shell.session import Session
 from lazyipc.cli._shell.waiting import waiting
 
 if TYPE_CHECKING:
-    from lazyipc._core.description.reading import Description
+    from lazyipc._core.description.model import Description
     from lazyipc._io.status_page import Status
     from lazyipc.cli._shown.output import Output
 

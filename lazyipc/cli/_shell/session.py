@@ -11,7 +11,7 @@ from math import inf
 from time import perf_counter
 from typing import Any, Protocol
 
-from lazyipc._core.description.reading import CommandInfo, Description
+from lazyipc._core.description.model import CommandInfo, Description
 from lazyipc.cli._failure import DONE, FATES
 from lazyipc.cli._shell.builtins import BUILTINS, builtin_of
 from lazyipc.cli._shell.help import command_named, show_command, show_help

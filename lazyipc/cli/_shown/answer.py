@@ -29,7 +29,7 @@ from lazyipc.errors import (
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
-    from lazyipc._core.description.reading import CommandInfo, Description
+    from lazyipc._core.description.model import CommandInfo, Description
     from lazyipc.cli._shown.output import Output
 
 _CODES: tuple[tuple[type[BaseException], int], ...] = (

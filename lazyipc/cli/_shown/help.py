@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo
+    from lazyipc._core.description.model import CommandInfo, Description, FieldInfo
 
 WIDEST = 100
 """Columns of a help text: longer lines are hard to read."""

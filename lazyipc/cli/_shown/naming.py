@@ -13,7 +13,7 @@ from lazyipc._core.description.soundness import REFERENCE
 from lazyipc._core.schema import text_of
 
 if TYPE_CHECKING:
-    from lazyipc._core.description.reading import CommandInfo
+    from lazyipc._core.description.model import CommandInfo
 
 MOST_CLASSES = 100
 """How many classes of one command are told of."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lazyipc.cli._shown.form import resolved
 
 if TYPE_CHECKING:
-    from lazyipc._core.description.reading import CommandInfo, Description
+    from lazyipc._core.description.model import CommandInfo, Description
 
 _DEEPEST = 20
 """How deep a sample may nest; a recursive class that must hold another has none."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lazyipc._core.description.reading import UnknownName
 from lazyipc._core.description.requirements import requirements_of
+from lazyipc._core.nearest import UnknownName
 from lazyipc._plain_client import PlainClient
 from lazyipc._target import path_of
 from lazyipc.cli._app import json_option
@@ -21,7 +21,7 @@ from lazyipc.cli._shown.span import many, span
 from lazyipc.cli._views.timeout import timeout_option
 
 if TYPE_CHECKING:
-    from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo
+    from lazyipc._core.description.model import CommandInfo, Description, FieldInfo
     from lazyipc.cli._app import State
     from lazyipc.cli._shown.output import Output
     from lazyipc.cli._shown.table import Part

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lazyipc._core.description.compared.comparison import Difference, compare
-from lazyipc._core.description.reading import Description, read_description
+from lazyipc._core.description.model import Description
+from lazyipc._core.description.reading import read_description
 from lazyipc._plain_client import PlainClient
 from lazyipc._target import path_of
 from lazyipc.cli._app import json_option

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lazyipc._core.description.reading import UnknownName
-from lazyipc._core.nearest import nearest
+from lazyipc._core.nearest import UnknownName, nearest
 from lazyipc._core.record import Value
 from lazyipc.cli._words.atoms import BadWord, quoted
 from lazyipc.cli._words.given import SEQUENCES, TEXTS, Given, kind_of, unwrapped, value_given
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, NoReturn
 
-    from lazyipc._core.description.reading import CommandInfo, Description, FieldInfo
+    from lazyipc._core.description.model import CommandInfo, Description, FieldInfo
     from lazyipc.cli._words.given import ReadFile
 
 LARGEST_FILE_BYTES = 64 * 1024 * 1024

@@ -18,7 +18,7 @@ from lazyipc._core.lock.breaks import GONE, breaks_between
 from lazyipc._core.record import Value
 
 if TYPE_CHECKING:
-    from lazyipc._core.description.reading import CommandInfo, Description
+    from lazyipc._core.description.model import CommandInfo, Description
 
 __all__ = ["Difference", "compare"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lazyipc._core.lock.pinned import Lock, Pinned
 
 if TYPE_CHECKING:
-    from lazyipc._core.description.reading import Description
+    from lazyipc._core.description.model import Description
 
 
 def described_lock(description: Description) -> Lock:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from lazyipc._core import schema
 from lazyipc._core.catalog import Catalog, Entry, Reply, entry_of
 from lazyipc._core.command import Command, Response
-from lazyipc._core.description.reading import CommandInfo, Description
+from lazyipc._core.description.model import CommandInfo, Description
 from lazyipc._core.description.rebuilt import making
 from lazyipc._core.description.rebuilt.hints import Hints
 from lazyipc._core.description.rebuilt.levels import Types, alias_of

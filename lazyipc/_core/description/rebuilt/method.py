@@ -14,7 +14,7 @@ from typing import Any
 from lazyipc._core import shape as shapes
 from lazyipc._core.catalog import Entry, entry_of
 from lazyipc._core.conversion import IP_ADDRESS
-from lazyipc._core.description.reading import CommandInfo, FieldInfo
+from lazyipc._core.description.model import CommandInfo, FieldInfo
 from lazyipc._core.description.rebuilt.leniency import lenient_call
 from lazyipc._core.description.rebuilt.making import free
 from lazyipc._core.description.soundness import printable

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Optional, Union
 
 from pydantic import Field
 
-from lazyipc._core.description.reading import CommandInfo
+from lazyipc._core.description.model import CommandInfo
 from lazyipc._core.description.rebuilt import making
 from lazyipc._core.description.rebuilt.hints import Hints
 from lazyipc._core.description.rebuilt.levels import Built, Level, Types
