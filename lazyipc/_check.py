@@ -5,16 +5,14 @@ Reads and writes that file. What it says, and what breaks whom, is `_core.lock`'
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
-import secrets
-import shutil
 from typing import TYPE_CHECKING
 
 from lazyipc._core.framing import Wire
 from lazyipc._core.lock import Break, Lock, breaks_between, parse, text_of
 from lazyipc._core.lock.taken import lock_of
+from lazyipc._io.whole_file import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,22 +138,13 @@ def _read(path: str) -> tuple[Lock, str] | None:
 
 
 def _write(path: str, text: str) -> None:
-    """Replace the file as a whole, so that nobody ever reads half of it.
+    """Write the lock file.
 
     Raises:
         OSError: it cannot be written; what stood there still does.
     """
-    target = os.path.realpath(path)  # a symbolic link stays one
-    new = f"{target}.{secrets.token_hex(4)}"
     try:
-        with open(new, "x", encoding="utf-8", newline="") as file:
-            file.write(text)
-        if os.path.exists(target):
-            shutil.copymode(target, new)
-        os.replace(new, target)
+        replace_text(path, text)
     except OSError as error:
         told = f"the lock cannot be written: {error.strerror}"
         raise OSError(error.errno, told, path) from error
-    finally:
-        with contextlib.suppress(OSError):  # it is gone already if all went well
-            os.unlink(new)

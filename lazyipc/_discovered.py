@@ -26,12 +26,12 @@ from lazyipc._core.nearest import UnknownName
 from lazyipc._description_cache import cached_description
 from lazyipc._io.clock import clock_identity
 from lazyipc._io.fds import abandon_in_child
+from lazyipc._io.runtime_dir import name_of
 from lazyipc._io.status_page import read_status
 from lazyipc._kept import KeptLink
 from lazyipc._link import Link
 from lazyipc._patience import seconds_for
 from lazyipc._plain_client import PlainClient
-from lazyipc._target import name_of
 from lazyipc.errors import Disconnected, IpcError, RemoteProtocolError
 
 MOST_SHOWN = 100

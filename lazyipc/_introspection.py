@@ -17,12 +17,11 @@ from typing import Any
 from lazyipc._core.catalog import Catalog
 from lazyipc._core.events import DESCRIBE
 from lazyipc._core.framing import Wire
+from lazyipc._io.runtime_dir import name_of
 from lazyipc._io.status_page import Status
 from lazyipc._log import ClientLog
 from lazyipc._stats import Stats
 from lazyipc._version import __version__
-
-SOCKET_SUFFIX = ".sock"
 
 
 class Introspection:
@@ -105,8 +104,7 @@ class Introspection:
 
     @property
     def _named(self) -> dict[str, Any]:
-        name = os.path.basename(self._path).removesuffix(SOCKET_SUFFIX)
-        return {"name": name, "version": self._version}
+        return {"name": name_of(self._path), "version": self._version}
 
     @property
     def _placed(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import Any, Self
 
 from lazyipc._calls import DEFAULT_TIMEOUT, checked_timeout, trusted_uids
 from lazyipc._core.connection.plain import (
-    BUILT_IN,
     BadAnswer,
     NotLazyipc,
     PlainConnection,
@@ -22,7 +21,7 @@ from lazyipc._core.connection.plain import (
 )
 from lazyipc._core.description.model import Description
 from lazyipc._core.description.reading import read_description
-from lazyipc._core.events import DESCRIBE, STATS, Failed, Responded
+from lazyipc._core.events import BUILT_IN, DESCRIBE, STATS, Failed, Responded
 from lazyipc._core.framing import BARE, FRAMED, JSON
 from lazyipc._io.fds import abandon_in_child
 from lazyipc._io.status_page import read_status

@@ -15,20 +15,18 @@ from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Literal
 
 from lazyipc._core.connection.plain import (
-    BUILT_IN,
     NotLazyipc,
     PlainConnection,
     QuestionConnection,
 )
 from lazyipc._core.description.soundness import LARGEST_NUMBER
-from lazyipc._core.events import STATS, Responded
+from lazyipc._core.events import BUILT_IN, STATS, Responded
 from lazyipc._core.framing import BARE, FRAMED
 from lazyipc._core.record import Value
 from lazyipc._io import sockets
-from lazyipc._io.runtime_dir import SUFFIX, runtime_folders
+from lazyipc._io.runtime_dir import SUFFIX, name_of, runtime_folders
 from lazyipc._io.sockets import RECEIVE_BYTES, SEND_FLAGS
 from lazyipc._io.status_page import LOCK_SUFFIX, read_status
-from lazyipc._target import name_of
 from lazyipc.errors import RemoteProtocolError, ServerNotRunning, TransportError
 
 if TYPE_CHECKING:

@@ -39,12 +39,3 @@ def path_of(name: str | os.PathLike[str]) -> str:
                     path=path,
                 )
     return path
-
-
-def name_of(path: str | os.PathLike[str]) -> str:
-    """The name by which people know a server: its socket's, without `.sock`.
-
-    >>> name_of("/run/user/1000/lazyipc/train@2.sock")
-    'train@2'
-    """
-    return os.path.basename(os.fsdecode(path)).removesuffix(SUFFIX)

@@ -436,6 +436,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.catalog",
         "_core.events",
         "_core.framing",
+        "_io.runtime_dir",
         "_io.status_page",
         "_log",
         "_stats",
@@ -607,7 +608,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_io.runtime_dir",
         "_io.sockets",
         "_io.status_page",
-        "_target",
     },
     "_meant": {"_core.nearest", "_running"},
     "_description_cache": {
@@ -693,12 +693,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_description_cache",
         "_io.clock",
         "_io.fds",
+        "_io.runtime_dir",
         "_io.status_page",
         "_kept",
         "_link",
         "_patience",
         "_plain_client",
-        "_target",
     },
     "_discover": {
         "_core.description.soundness",
@@ -720,7 +720,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.lock.pinned",
         "_core.schema",
     },
-    "_check": {"_core.framing", "_core.lock", "_core.lock.taken"},
+    "_check": {
+        "_core.framing",
+        "_core.lock",
+        "_core.lock.taken",
+        "_io.whole_file",
+    },
     # for users' own tests
     "testing": {
         "testing._caller",
@@ -981,6 +986,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli._shown.sample": {"_core.description.model", "cli._shown.form"},
     "cli._views.status": {
         "_io.address",
+        "_io.runtime_dir",
         "_io.status_page",
         "_target",
         "cli._app",
@@ -1014,6 +1020,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli._views.timeout",
     },
     "cli._views.stats": {
+        "_io.runtime_dir",
         "_plain_client",
         "_target",
         "cli._app",
@@ -1033,6 +1040,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli._shown.table",
     },
     "cli._views.watch": {
+        "_io.runtime_dir",
         "_plain_client",
         "_target",
         "cli._app",
@@ -1049,6 +1057,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.description.compared.comparison",
         "_core.description.model",
         "_core.description.reading",
+        "_io.whole_file",
         "_plain_client",
         "_target",
         "cli._app",
@@ -1292,9 +1301,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli._shell.server": {
         "_core.description.model",
         "_description_cache",
+        "_io.runtime_dir",
         "_io.status_page",
         "_plain_client",
-        "_target",
         "cli._failure",
         "cli._shell.calls",
         "cli._shell.help",
@@ -1307,6 +1316,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli._views.status",
     },
     "cli._shell.command": {
+        "_io.runtime_dir",
         "_plain_client",
         "_target",
         "cli._app",
@@ -1324,13 +1334,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli._views.timeout",
     },
     "cli._start": {
+        "_io.runtime_dir",
+        "_meant",
         "cli._app",
         "cli._call",
         "cli._completion",
         "cli._program",
-        "_io.runtime_dir",
-        "_meant",
-        "_target",
     },
     "cli._typed": {
         "_client",
@@ -1357,6 +1366,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "_core.record",
         "_core.schema",
     },
+    "_io.whole_file": set(),
     # the codec by itself
     "bincode": {
         "_core.codec",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lazyipc import IpcServer, ServerNotRunning, runtime_path
-from lazyipc._target import name_of, path_of
+from lazyipc._io.runtime_dir import name_of
+from lazyipc._target import path_of
 from tests.harness import Job
 
 

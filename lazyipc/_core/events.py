@@ -11,6 +11,8 @@ from typing import Any
 from lazyipc._core.record import Record
 from lazyipc.errors import IpcError
 
+BUILT_IN = "$lazyipc"
+"""Where a command's name would stand in JSON: requests to the server itself."""
 DESCRIBE, STATS = "describe", "stats"
 BUILT_INS = (DESCRIBE, STATS)
 """What any server can be asked, whatever its commands are."""

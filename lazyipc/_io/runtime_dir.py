@@ -108,6 +108,15 @@ def possible_folders() -> list[str]:
     return [*dict.fromkeys(among)]  # TMPDIR may be one of the usual ones
 
 
+def name_of(path: str | os.PathLike[str]) -> str:
+    """The name by which people know a server: its socket's, without `.sock`.
+
+    >>> name_of("/run/user/1000/lazyipc/train@2.sock")
+    'train@2'
+    """
+    return os.path.basename(os.fsdecode(path)).removesuffix(SUFFIX)
+
+
 def _file_name(name: str, instance: int | str | None) -> str:
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, is {type(name).__name__}")

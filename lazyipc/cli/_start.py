@@ -25,8 +25,7 @@ def start(arguments: Sequence[str] | None, prog: str | None) -> int:
     try:
         return _run(words, program_name(prog))
     except ServerNotRunning as error:
-        from lazyipc._io.runtime_dir import runtime_folders
-        from lazyipc._target import name_of
+        from lazyipc._io.runtime_dir import name_of, runtime_folders
 
         folder, _, _ = error.path.rpartition("/")
         if error.path in words or folder not in runtime_folders():

@@ -20,7 +20,7 @@ from lazyipc._core.connection.json_message import (
     reply_form,
 )
 from lazyipc._core.connection.lines import LINE_EXTRA_BYTES, LineReader
-from lazyipc._core.events import BUILT_INS, Asked, Rejected, Requested
+from lazyipc._core.events import BUILT_IN, BUILT_INS, Asked, Rejected, Requested
 from lazyipc._core.framing import ReceiveBuffer
 from lazyipc._core.json_form import Key, Line, Misfit, Room, found
 from lazyipc._core.limits import LONGEST_SECONDS
@@ -42,8 +42,6 @@ LEAST_ID, MOST_ID = -(1 << 63), (1 << 64) - 1
 MOST_PARTS = 10_000
 """How many parts a line may have besides elements of sequences: objects of classes, strings."""
 
-BUILT_IN = "$lazyipc"
-"""Where a command's name would stand: requests to the server itself."""
 
 _ENVELOPE = {"id", "call", "timeout"}
 _LINE = 'a line is one command, or an object of "call", which is one, and "id", "timeout" or both'

@@ -36,9 +36,6 @@ object around. What is deeper is no JSON to it, so it could not say whose answer
 SHOWN_BYTES = 80
 """How much of what a stranger answered is shown."""
 
-BUILT_IN = "$lazyipc"
-"""Where a command's name would stand: requests to the server itself."""
-
 
 class NotLazyipc(RemoteProtocolError):
     """The first thing that came is no answer of a lazyipc server in what it was asked in.

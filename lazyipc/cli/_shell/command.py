@@ -13,8 +13,9 @@ from io import TextIOWrapper
 
 import click
 
+from lazyipc._io.runtime_dir import name_of
 from lazyipc._plain_client import PlainClient
-from lazyipc._target import name_of, path_of
+from lazyipc._target import path_of
 from lazyipc.cli._app import State, json_option
 from lazyipc.cli._ending import ending_in_order
 from lazyipc.cli._failure import DONE, complain, exit_code, message_of

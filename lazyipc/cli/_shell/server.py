@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from lazyipc._description_cache import cached_description
+from lazyipc._io.runtime_dir import name_of
 from lazyipc._io.status_page import read_status
 from lazyipc._plain_client import PlainClient
-from lazyipc._target import name_of
 from lazyipc.cli._failure import DONE
 from lazyipc.cli._shell.calls import Caller
 from lazyipc.cli._shell.help import command_named

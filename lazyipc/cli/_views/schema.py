@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +11,7 @@ import click
 from lazyipc._core.description.compared.comparison import Difference, compare
 from lazyipc._core.description.model import Description
 from lazyipc._core.description.reading import read_description
+from lazyipc._io.whole_file import replace_text
 from lazyipc._plain_client import PlainClient
 from lazyipc._target import path_of
 from lazyipc.cli._app import json_option
@@ -122,26 +120,14 @@ def replace_file(path: str, text: str) -> None:
     Raises:
         ValueError: it cannot be written; a file that stood there still does.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        try:
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "w", encoding="utf-8", newline="") as opened:
                 opened.write(text)
-        except OSError as error:
-            raise ValueError(f"{path} cannot be written: {error.strerror}") from error
-        return
-    target = os.path.realpath(path)  # a symbolic link stays one
-    unfinished = f"{target}.{secrets.token_hex(4)}"
-    try:
-        with open(unfinished, "x", encoding="utf-8", newline="") as file:
-            file.write(text)
-        if os.path.exists(target):
-            shutil.copymode(target, unfinished)
-        os.replace(unfinished, target)
+        else:
+            replace_text(path, text)
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):  # it is gone already if all went well
-            os.unlink(unfinished)
 
 
 # The comparison -----------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lazyipc._io.runtime_dir import name_of
 from lazyipc._plain_client import PlainClient
-from lazyipc._target import name_of, path_of
+from lazyipc._target import path_of
 from lazyipc.cli._app import json_option
 from lazyipc.cli._shown.span import span
 from lazyipc.cli._views.timeout import timeout_option

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lazyipc._io.address import SOCKET, kind_of
+from lazyipc._io.runtime_dir import name_of
 from lazyipc._io.status_page import LOCK_SUFFIX, Status, read_status
-from lazyipc._target import name_of, path_of
+from lazyipc._target import path_of
 from lazyipc.cli._app import json_option
 from lazyipc.cli._failure import NOT_RUNNING
 from lazyipc.cli._shown.span import ago, many, span
